@@ -22,7 +22,8 @@ has beyond it and one extension. All paths begin with `/v2/`, below `http.prefix
 - Unknown query parameters are ignored. `Location` and `Link` are relative unless `http.host` or a trusted proxy says
   otherwise; their queries are opaque.
 - Every answer carries `Docker-Distribution-API-Version: registry/2.0`. No answer is ever content-encoded.
-- HEAD is answered like GET without the body, and never redirected.
+- HEAD is answered like GET without the body. About manifests and blobs it is never redirected.
+- Every path answers `OPTIONS` with `Allow`, and a method it does not accept with 405 and `Allow`.
 ";
 
 const HISTORY: &str = "\

@@ -73,6 +73,7 @@ fn the_colon_of_a_digest_is_decoded_once_and_nothing_else_is() {
     expect("/v2/a/blobs/sha256%3Aab", Resource::Blob, "a", "sha256:ab");
     expect("/v2/a/manifests/sha256%3aab", Resource::Manifest, "a", "sha256:ab");
     expect("/v2/a/blobs/sha256%253Aab", Resource::Blob, "a", "sha256%253Aab");
+    expect("/v2/a/blobs/x%3A%253A", Resource::Blob, "a", "x:%253A");
     expect("/v2/a/manifests/..%2f..%2fetc", Resource::Manifest, "a", "..%2f..%2fetc");
     expect("/v2/a/blobs/sha256:ab%0a", Resource::Blob, "a", "sha256:ab%0a");
     expect("/v2/a%3Ab/tags/list", Resource::Tags, "a%3Ab", "");

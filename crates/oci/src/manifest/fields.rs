@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::json::Value;
 use super::{Platform, Referenced, Role, platform};
+use crate::error::excerpt;
 use crate::{Descriptor, Digest, MediaType};
 
 /// The place of a value in the document; a list on the stack, printed only in messages.
@@ -47,11 +48,18 @@ impl fmt::Display for Path<'_> {
         let first = self.parent.is_none_or(|parent| parent.parent.is_none());
         match self.step {
             Step::Root => Ok(()),
-            Step::Key(name) if first => write!(f, "{name:.64}"),
-            Step::Key(name) => write!(f, ".{name:.64}"),
+            Step::Key(name) if first => write_name(f, name),
+            Step::Key(name) => f.write_str(".").and_then(|()| write_name(f, name)),
             Step::Index(position) => write!(f, "[{position}]"),
         }
     }
+}
+
+/// Writes a name as it is if it is plain, else quoted and escaped: messages end in logs.
+fn write_name(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
+    let plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
+    let name = excerpt(name);
+    if plain { f.write_str(&name) } else { write!(f, "{name:?}") }
 }
 
 /// Refuses the document because of what stands at `path`.

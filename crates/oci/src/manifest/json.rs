@@ -12,6 +12,8 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use crate::error::excerpt;
+
 /// How deep arrays and objects may be nested. Manifests need five levels.
 pub const MAX_DEPTH: usize = 64;
 
@@ -143,7 +145,9 @@ impl<'de> Visitor<'de> for Reader<'_> {
             read.push((name, members.next_value_seed(inner)?));
         }
         match duplicate(&read) {
-            Some(name) => Err(A::Error::custom(format_args!("{name:.64?} occurs twice in one object"))),
+            Some(name) => {
+                Err(A::Error::custom(format_args!("{:?} occurs twice in one object", excerpt(name))))
+            }
             None => Ok(Value::Object(read)),
         }
     }
@@ -204,6 +208,13 @@ mod tests {
             assert!(reason(text.as_bytes()).contains("twice"), "{text}");
         }
         assert!(read(br#"{"a":{"a":1},"b":{"a":1}}"#).is_ok());
+    }
+
+    #[test]
+    fn a_refusal_quotes_little_of_a_long_name_and_escapes_it() {
+        let name = "\\n".repeat(10_000);
+        let reason = reason(format!(r#"{{"{name}":1,"{name}":2}}"#).as_bytes());
+        assert!(reason.len() < 400 && !reason.contains('\n'), "{reason}");
     }
 
     #[test]

@@ -310,7 +310,7 @@ mod hostile {
         for (rest, place) in [
             (format!(r#"{},"layers":[],"Layers":[{layer}]"#, config()), "Layers"),
             (format!(r#"{},"MANIFESTS":[]"#, config()), "MANIFESTS"),
-            (format!(r#"{},"\u017fubject":{layer}"#, config()), "\u{17f}ubject"),
+            (format!(r#"{},"\u017fubject":{layer}"#, config()), "\"\u{17f}ubject\""),
             (
                 format!(r#""config":{{"mediaType":"a/b","digest":"{A}","Digest":"{B}","size":1}}"#),
                 "config.Digest",
@@ -369,6 +369,12 @@ mod hostile {
             let reason = refused(with(field, value));
             assert!(reason.starts_with(&format!("layers[1].{field}")), "{field} {value}: {reason}");
         }
+    }
+
+    #[test]
+    fn names_are_escaped_in_refusals() {
+        let reason = refused(oci_image(&format!(r#"{},"annotations":{{"a\nb":1}}"#, config())));
+        assert_eq!(reason, r#"annotations."a\nb": expected a string, found a number"#);
     }
 
     #[test]

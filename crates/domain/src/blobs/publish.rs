@@ -1,0 +1,146 @@
+//! Making bytes known: the publish attempt of `protocol.md` 2.1 and 2.2, and what follows a lost race.
+//!
+//! Each stretch of bytes gets one attempt, bound to one version of the blob record that was read before
+//! the bytes existed or the session moved. Once that attempt is spent, own bytes are never written into
+//! the blob record again (r1, r13), and a living link is rewritten only right after the blob record was
+//! read (r8).
+
+use entrepot_oci::{Digest, RepositoryName};
+use entrepot_storage::{Key, Version};
+use futures_util::future::try_join;
+
+use crate::error::{Error, Result};
+use crate::layout;
+use crate::mutation::Mutation;
+use crate::record::{ATTEMPTS, BlobThen, Life, Pointer, Slot, Swap};
+use crate::registry::Inner;
+
+/// The one publish attempt some bytes get.
+#[derive(Clone, Debug)]
+pub(crate) struct Attempt {
+    /// The version the blob record must still have; `None` for absence.
+    pub(crate) expect: Option<Version>,
+    /// What it was then.
+    pub(crate) was: BlobThen,
+}
+
+impl Attempt {
+    /// The attempt bound to what was just read.
+    pub(crate) fn bound_to(blob: &Slot<Pointer>) -> Self {
+        let was = if visible(blob).is_some() { BlobThen::Taken } else { BlobThen::Free };
+        Self { expect: blob.version.clone(), was }
+    }
+}
+
+/// A record readers see, with its data key.
+pub(crate) fn visible(slot: &Slot<Pointer>) -> Option<(&Pointer, &Key)> {
+    let record = slot.record.as_ref()?;
+    record.visible().map(|key| (record, key))
+}
+
+impl Inner {
+    /// Publishes `own` under `digest` and links `name` to it, or to what is there already.
+    ///
+    /// `link` is the link as it was read beside the blob record. Two PUTs where nobody races.
+    pub(crate) async fn publish(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+        own: &Pointer,
+        attempt: &Attempt,
+        link: Slot<Pointer>,
+    ) -> Result<()> {
+        if attempt.was == BlobThen::Taken {
+            return self.settle(name, digest, own).await;
+        }
+        let blob_key = layout::blob(digest);
+        let publish = self.swap(&blob_key, attempt.expect.as_ref(), own);
+        if visible(&link).is_some() {
+            if self.broken(Mutation::PublishOverwritesLivingLink) {
+                publish.await?;
+                self.swap(&layout::link(digest, name), link.version.as_ref(), own).await?;
+                return Ok(());
+            }
+            publish.await?;
+            return self.settle(name, digest, own).await;
+        }
+        let link_key = layout::link(digest, name);
+        let claim = self.swap(&link_key, link.version.as_ref(), own);
+        let (published, claimed) = try_join(publish, claim).await?;
+        if published.is_won() && claimed.is_won() {
+            return Ok(());
+        }
+        if self.broken(Mutation::SecondAttemptSameInstance)
+            && let Swap::Lost(_) = published
+        {
+            self.publish_again(digest, own).await?;
+        }
+        self.settle(name, digest, own).await
+    }
+
+    /// Step 5: links `name` to whatever the blob record names now. `claim` is what a new link says until
+    /// the blob record has been read.
+    pub(crate) async fn settle(&self, name: &RepositoryName, digest: &Digest, claim: &Pointer) -> Result<()> {
+        let link_key = layout::link(digest, name);
+        for attempt in 0..ATTEMPTS {
+            if let Some((link, version)) = self.claim_link(&link_key, claim).await? {
+                let Some(blob) = self.rescue_blob(digest).await? else {
+                    return Err(Error::busy("the blob was collected under this push"));
+                };
+                if link.inst == blob.inst {
+                    return Ok(());
+                }
+                // The blob record was read after the link: now, and only now, the link may be repaired.
+                if self.swap(&link_key, version.as_ref(), &blob).await?.is_won() {
+                    return Ok(());
+                }
+            }
+            self.pause(attempt).await;
+        }
+        Err(Error::busy("too many pushes of one blob at once"))
+    }
+
+    /// Reads the link and makes it live: creates a claim, or rescues a condemned one. `None` after a
+    /// lost race.
+    async fn claim_link(&self, key: &Key, claim: &Pointer) -> Result<Option<(Pointer, Option<Version>)>> {
+        let found = self.load::<Pointer>(key).await?;
+        let wanted = match &found.record {
+            Some(link) if link.state == Life::Live => return Ok(Some((link.clone(), found.version))),
+            Some(link) if link.visible().is_some() => link.in_state(Life::Live),
+            _ => claim.clone(),
+        };
+        match self.swap(key, found.version.as_ref(), &wanted).await? {
+            Swap::Won(version) => Ok(Some((wanted, Some(version)))),
+            Swap::Lost(_) => Ok(None),
+        }
+    }
+
+    /// Reads the blob record and makes sure that it is live. `None` where it is dead or absent.
+    pub(crate) async fn rescue_blob(&self, digest: &Digest) -> Result<Option<Pointer>> {
+        let key = layout::blob(digest);
+        let mut found = self.load::<Pointer>(&key).await?;
+        for attempt in 0..ATTEMPTS {
+            let Some((blob, _)) = visible(&found) else { return Ok(None) };
+            if blob.state == Life::Live {
+                return Ok(Some(blob.clone()));
+            }
+            let rescued = blob.in_state(Life::Live);
+            match self.swap(&key, found.version.as_ref(), &rescued).await? {
+                Swap::Won(_) => return Ok(Some(rescued)),
+                Swap::Lost(now) => found = now,
+            }
+            self.pause(attempt).await;
+        }
+        Err(Error::busy("too many changes of one blob at once"))
+    }
+
+    /// The mistake of r1, for the test of the tests.
+    pub(crate) async fn publish_again(&self, digest: &Digest, own: &Pointer) -> Result<()> {
+        let key = layout::blob(digest);
+        let found = self.load::<Pointer>(&key).await?;
+        if visible(&found).is_none() {
+            self.swap(&key, found.version.as_ref(), own).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,200 @@
+//! Reading blobs, and the answers before a push (`protocol.md` 2.4).
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use entrepot_oci::{Digest, RepositoryName};
+use entrepot_storage::{Body, Key};
+use futures_util::StreamExt;
+
+use super::publish::visible;
+use super::{BlobBody, BlobRange, Content, Delivery, Intent, OpenedRange, octet_stream};
+use crate::error::{Error, Result};
+use crate::layout;
+use crate::ports::{CacheKey, CacheValue, CachedLink};
+use crate::record::{ATTEMPTS, Life, Pointer, RepositoryEntry, Slot, Swap};
+use crate::registry::{Inner, Registry};
+
+impl Registry {
+    /// What is known of a blob. With [`Intent::Push`] the answer comes from the store and can be relied
+    /// on by a push that follows soon; with [`Intent::Pull`] a cached link will do, and manifests are
+    /// found as well.
+    pub async fn stat_blob(&self, name: &RepositoryName, digest: &Digest, intent: Intent) -> Result<Content> {
+        let size = match intent {
+            Intent::Push => self.0.rely_on_blob(name, digest).await?,
+            Intent::Pull => self.0.readable_link(name, digest).await?.map(|link| link.size),
+        };
+        if let Some(size) = size {
+            return Ok(Content { media_type: octet_stream(), digest: *digest, size });
+        }
+        match self.0.committed_manifest(name, digest).await? {
+            Some(manifest) => Ok(Content {
+                media_type: manifest.descriptor.media_type.clone(),
+                digest: *digest,
+                size: manifest.descriptor.size,
+            }),
+            None => Err(self.0.blob_unknown(name.clone(), *digest)),
+        }
+    }
+
+    /// Opens a blob or a range of it. A manifest of the repository is served as well, by its digest.
+    pub async fn open_blob(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+        range: BlobRange,
+    ) -> Result<Delivery> {
+        let Some(link) = self.0.readable_link(name, digest).await? else {
+            return self.0.open_manifest_bytes(name, digest, range).await;
+        };
+        let content = Content { media_type: octet_stream(), digest: *digest, size: link.size };
+        if content.size == 0 && range == BlobRange::Whole {
+            return Ok(whole(content, 0..0, Bytes::new()));
+        }
+        let object = match self.0.store.get(&link.instance, range.clone()).await {
+            Err(error) if error.is_not_found() => self.0.reopen(name, digest, &link.instance, range).await?,
+            answer => answer?,
+        };
+        if object.meta.size != content.size {
+            return Err(damaged(&object.meta.key, content.size, object.meta.size));
+        }
+        let body = match object.body {
+            Body::Whole(bytes) => BlobBody::Whole(bytes),
+            Body::Stream(stream) => BlobBody::Stream(stream.map(|chunk| chunk.map_err(Error::from)).boxed()),
+        };
+        Ok(Delivery::Stream(OpenedRange { content, range: object.range, body }))
+    }
+}
+
+impl Inner {
+    /// The repository's link, from the cache or the store.
+    async fn readable_link(&self, name: &RepositoryName, digest: &Digest) -> Result<Option<CachedLink>> {
+        let cache_key = CacheKey::Link(name.clone(), *digest);
+        if let Some(CacheValue::Link(link)) = self.cache.get(&cache_key).await {
+            return Ok(Some(link));
+        }
+        let found = self.load::<Pointer>(&layout::link(digest, name)).await?;
+        let Some((link, instance)) = visible(&found) else { return Ok(None) };
+        let link = CachedLink { instance: instance.clone(), size: link.size };
+        self.cache.put(cache_key, CacheValue::Link(link.clone()), self.config.link_ttl).await;
+        Ok(Some(link))
+    }
+
+    /// Opens what the blob record names, where the link's bytes are gone: the link is a claim a crash
+    /// left behind, or the cached one was repaired since.
+    async fn reopen(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+        missing: &Key,
+        range: BlobRange,
+    ) -> Result<entrepot_storage::Object> {
+        self.cache.invalidate(&CacheKey::Link(name.clone(), *digest)).await;
+        let blob = self.load::<Pointer>(&layout::blob(digest)).await?;
+        let Some((_, instance)) = visible(&blob).filter(|(_, instance)| *instance != missing) else {
+            return Err(self.blob_unknown(name.clone(), *digest));
+        };
+        Ok(self.store.get(instance, range).await?)
+    }
+
+    /// The blob's size if a push may rely on it: link and blob record live, rescued where condemned,
+    /// touched where old, agreeing on the bytes.
+    async fn rely_on_blob(&self, name: &RepositoryName, digest: &Digest) -> Result<Option<u64>> {
+        let (blob, link) = self.load_pair(name, digest).await?;
+        let (Some((record, _)), Some((claim, _))) = (visible(&blob), visible(&link)) else {
+            return Ok(None);
+        };
+        let size = record.size;
+        let fresh = |slot: &Slot<Pointer>, state: Life| state == Life::Live && !self.is_old(slot.modified);
+        if record.inst == claim.inst && fresh(&blob, record.state) && fresh(&link, claim.state) {
+            return Ok(Some(size));
+        }
+        Ok(self.touch(name, digest, link, blob).await?.then_some(size))
+    }
+
+    /// Writes old or condemned records anew and repairs a link that names other bytes than the blob
+    /// record. False where either went away meanwhile. Never creates a link.
+    async fn touch(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+        mut link: Slot<Pointer>,
+        mut blob: Slot<Pointer>,
+    ) -> Result<bool> {
+        let (link_key, blob_key) = (layout::link(digest, name), layout::blob(digest));
+        for attempt in 0..ATTEMPTS {
+            let Some((claim, _)) = visible(&link) else { return Ok(false) };
+            let mut claim = claim.clone();
+            if claim.state != Life::Live || self.is_old(link.modified) {
+                claim.state = Life::Live;
+                match self.swap(&link_key, link.version.as_ref(), &claim).await? {
+                    Swap::Won(version) => link.version = Some(version),
+                    Swap::Lost(now) => {
+                        link = now;
+                        self.pause(attempt).await;
+                        continue;
+                    }
+                }
+            }
+            if self.is_old(blob.modified)
+                && let Some((record, _)) = visible(&blob)
+            {
+                // Lost means that somebody else touched it.
+                self.swap(&blob_key, blob.version.as_ref(), &record.in_state(Life::Live)).await?;
+            }
+            let Some(record) = self.rescue_blob(digest).await? else { return Ok(false) };
+            if record.inst == claim.inst {
+                return Ok(true);
+            }
+            match self.swap(&link_key, link.version.as_ref(), &record).await? {
+                Swap::Won(_) => return Ok(true),
+                Swap::Lost(now) => link = now,
+            }
+            blob = Slot::absent();
+            self.pause(attempt).await;
+        }
+        Err(Error::busy("too many changes of one blob at once"))
+    }
+
+    pub(crate) fn is_old(&self, modified: Option<SystemTime>) -> bool {
+        modified.is_some_and(|at| {
+            self.clock.now().duration_since(at).is_ok_and(|age| age > self.config.touch_after)
+        })
+    }
+
+    async fn open_manifest_bytes(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+        range: BlobRange,
+    ) -> Result<Delivery> {
+        let Some(manifest) = self.committed_manifest(name, digest).await? else {
+            return Err(self.blob_unknown(name.clone(), *digest));
+        };
+        let size = manifest.bytes.len() as u64;
+        let wanted = range.resolve(size).ok_or(Error::RangeNotSatisfiable { size })?;
+        let bounds = usize::try_from(wanted.start).unwrap_or(0)..usize::try_from(wanted.end).unwrap_or(0);
+        let media_type = manifest.descriptor.media_type.clone();
+        Ok(whole(Content { media_type, digest: *digest, size }, wanted, manifest.bytes.slice(bounds)))
+    }
+
+    /// The answer for a blob that is not there. It never tells whether the repository exists: a client
+    /// about to push asks this of repositories that do not yet.
+    pub(crate) const fn blob_unknown(&self, name: RepositoryName, digest: Digest) -> Error {
+        Error::BlobUnknown { repository: name, digest }
+    }
+
+    /// Whether the repository ever held a manifest.
+    pub(crate) async fn is_known(&self, name: &RepositoryName) -> Result<bool> {
+        Ok(self.load::<RepositoryEntry>(&layout::repository(name)).await?.record.is_some())
+    }
+}
+
+fn whole(content: Content, range: std::ops::Range<u64>, bytes: Bytes) -> Delivery {
+    Delivery::Stream(OpenedRange { content, range, body: BlobBody::Whole(bytes) })
+}
+
+/// Bytes of another length than their record says are never served as if they were the blob.
+fn damaged(key: &Key, expected: u64, actual: u64) -> Error {
+    Error::Record { key: key.to_string(), reason: format!("{actual} bytes where {expected} were recorded") }
+}

@@ -1,0 +1,284 @@
+//! Appending to a session, and giving it up.
+
+use bytes::Bytes;
+use entrepot_oci::Hasher;
+use entrepot_storage::{AppendState, Key, Version};
+use futures_core::Stream;
+use futures_util::StreamExt;
+
+use super::{Phase, Progress, Session};
+use crate::blobs::{BodyError, Intake, writable};
+use crate::error::{Error, Result};
+use crate::layout;
+use crate::mutation::Mutation;
+use crate::record::{SessionRecord, SessionState, Slot, Swap};
+use crate::registry::{Inner, Registry};
+
+impl Registry {
+    /// Appends the body and answers how far the session has come.
+    ///
+    /// `offset` is where the client says its bytes begin; where the session stands elsewhere nothing is
+    /// read and [`Error::OffsetMismatch`] tells. Of two appends at once one wins and the other learns the
+    /// true offset. A body that breaks off is kept as far as it came, and then [`Error::BodyBroken`] is
+    /// answered. Bytes are durable when this answers.
+    pub async fn append<S>(
+        &self,
+        session: &Session,
+        offset: Option<u64>,
+        size: Option<u64>,
+        body: S,
+    ) -> Result<Progress>
+    where
+        S: Stream<Item = Result<Bytes, BodyError>> + Unpin,
+    {
+        let inner = &self.0;
+        writable(&inner.config)?;
+        let found = inner.open_record(session, offset.unwrap_or(0)).await?;
+        let standing = Standing::of(session, found)?;
+        if offset.is_some_and(|offset| offset != standing.offset) {
+            return Err(inner.mismatch(session, standing.offset));
+        }
+        inner.check_blob_size(standing.offset.saturating_add(size.unwrap_or(0)))?;
+        inner.append(session, standing, size, body).await
+    }
+
+    /// Gives a session up and frees its bytes. A session that has ended is unknown.
+    pub async fn cancel_upload(&self, session: &Session) -> Result<()> {
+        let (key, found) = self.0.load_session(session).await?;
+        match &found.record {
+            Some(record) if record.state == SessionState::Open => {
+                self.0.kill_open(&key, &found, record).await
+            }
+            None if session.phase == Phase::Fresh => self.0.bury_fresh(&key, session).await,
+            _ => Err(Error::UploadUnknown),
+        }
+    }
+}
+
+/// Where a session stands before a request's own bytes.
+pub(super) struct Standing {
+    pub(super) offset: u64,
+    pub(super) hasher: Option<Hasher>,
+    pub(super) append: Option<AppendState>,
+    pub(super) version: Option<Version>,
+}
+
+impl Standing {
+    /// The standing of an open session. One that has ended is unknown.
+    pub(super) fn of(session: &Session, found: Slot<SessionRecord>) -> Result<Self> {
+        match found.record {
+            None if session.phase == Phase::Fresh => {
+                Ok(Self { offset: 0, hasher: None, append: None, version: None })
+            }
+            Some(record) if record.state == SessionState::Open => {
+                let hasher = Hasher::restore(&record.hash).ok_or_else(|| Error::Record {
+                    key: format!("{}{}", layout::UPLOADS, session.id),
+                    reason: "the hash state was written by another version".into(),
+                })?;
+                let (offset, append) = (record.offset, record.append);
+                Ok(Self { offset, hasher: Some(hasher), append, version: found.version })
+            }
+            _ => Err(Error::UploadUnknown),
+        }
+    }
+}
+
+impl Inner {
+    /// The session's record, not asked for where it cannot exist yet: a token made at the opening is
+    /// used by the first request only, and a second one is found out when the record is written.
+    async fn open_record(&self, session: &Session, offset: u64) -> Result<Slot<SessionRecord>> {
+        if session.phase == Phase::Fresh && offset == 0 {
+            return Ok(Slot::absent());
+        }
+        Ok(self.load_session(session).await?.1)
+    }
+
+    pub(super) fn mismatch(&self, session: &Session, offset: u64) -> Error {
+        Error::OffsetMismatch { offset, session: self.started(session) }
+    }
+
+    async fn append<S>(
+        &self,
+        session: &Session,
+        standing: Standing,
+        size: Option<u64>,
+        mut body: S,
+    ) -> Result<Progress>
+    where
+        S: Stream<Item = Result<Bytes, BodyError>> + Unpin,
+    {
+        let begin = standing.offset;
+        let hasher = standing.hasher.unwrap_or_else(|| Hasher::new(session.algorithm));
+        let keys = self.data_keys(Some(&session.id), None);
+        let was_fresh = standing.version.is_none();
+        let mut saved = Saved { version: standing.version };
+        let mut intake = Intake::open(self, standing.append, hasher, begin, keys).await?;
+
+        let broken = match self.take_body(session, &mut intake, &mut saved, &mut body).await {
+            Ok(()) => None,
+            // What arrived is kept: the client resumes from there.
+            Err(Error::BodyBroken(reason)) => Some(Error::BodyBroken(reason)),
+            Err(error) => {
+                if was_fresh && saved.version.is_none() {
+                    intake.abandon().await;
+                }
+                return Err(error);
+            }
+        };
+        let received = intake.received - begin;
+        if received == 0 && was_fresh {
+            return broken.map_or_else(|| Ok(Progress { offset: 0, session: session.clone() }), Err);
+        }
+        let offset = intake.received;
+        if received > 0 {
+            self.save(session, intake, &mut saved).await?;
+        }
+        if let Some(error) = broken {
+            return Err(error);
+        }
+        if let Some(size) = size
+            && size != received
+        {
+            return Err(Error::SizeMismatch { expected: size, actual: received });
+        }
+        Ok(Progress { offset, session: self.started(session) })
+    }
+
+    async fn take_body<S>(
+        &self,
+        session: &Session,
+        intake: &mut Intake,
+        saved: &mut Saved,
+        body: &mut S,
+    ) -> Result<()>
+    where
+        S: Stream<Item = Result<Bytes, BodyError>> + Unpin,
+    {
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(|error| Error::BodyBroken(error.to_string()))?;
+            intake.take(self, chunk).await?;
+            if intake.wants_checkpoint(self.config.checkpoint_bytes)
+                && let Some(point) = intake.checkpoint().await?
+            {
+                let record =
+                    self.open_session_record(session, point.offset, &point.hasher, Some(point.append));
+                self.save_record(session, saved, &record).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes everything durable, then the record.
+    async fn save(&self, session: &Session, intake: Intake, saved: &mut Saved) -> Result<()> {
+        let (offset, hasher) = (intake.received, intake.hasher.clone());
+        let suspended = intake.suspend().await?;
+        let record = self.open_session_record(session, offset, &hasher, Some(suspended.state.clone()));
+        let created = saved.version.is_none();
+        if let Err(error) = self.save_record(session, saved, &record).await {
+            if created {
+                self.free(&suspended.state).await;
+            }
+            return Err(error);
+        }
+        // Only now does nobody need what the new state replaced.
+        self.discard(suspended.superseded).await;
+        Ok(())
+    }
+
+    async fn save_record(&self, session: &Session, saved: &mut Saved, record: &SessionRecord) -> Result<()> {
+        let key = layout::upload(&session.id).ok_or(Error::UploadUnknown)?;
+        match self.swap(&key, saved.version.as_ref(), record).await? {
+            Swap::Won(version) => saved.version = Some(version),
+            Swap::Lost(now) if now.record.is_none() && self.broken(Mutation::SessionRecreated) => {
+                self.swap(&key, None, record).await?;
+            }
+            Swap::Lost(now) => {
+                return match now.record {
+                    Some(other) if other.repository != session.repository => Err(Error::UploadUnknown),
+                    Some(other) if other.state == SessionState::Open => {
+                        Err(self.mismatch(session, other.offset))
+                    }
+                    _ => Err(Error::UploadUnknown),
+                };
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn open_session_record(
+        &self,
+        session: &Session,
+        offset: u64,
+        hasher: &Hasher,
+        append: Option<AppendState>,
+    ) -> SessionRecord {
+        SessionRecord {
+            state: SessionState::Open,
+            repository: session.repository.clone(),
+            offset,
+            hash: hasher.save(),
+            append,
+            publish: None,
+        }
+    }
+
+    /// Ends an open session: its bytes never were known under a digest, so no blob record names them.
+    pub(super) async fn kill_open(
+        &self,
+        key: &Key,
+        found: &Slot<SessionRecord>,
+        record: &SessionRecord,
+    ) -> Result<()> {
+        match self.swap(key, found.version.as_ref(), &tombstone(record.repository.clone())).await? {
+            Swap::Won(_) => {
+                if let Some(state) = &record.append {
+                    self.free(state).await;
+                }
+                Ok(())
+            }
+            Swap::Lost(_) => Err(Error::busy("the upload is being written to")),
+        }
+    }
+
+    /// Ends a session that has no record, so that its token opens nothing any more.
+    pub(super) async fn bury_fresh(&self, key: &Key, session: &Session) -> Result<()> {
+        match self.swap(key, None, &tombstone(session.repository.clone())).await? {
+            Swap::Won(_) => Ok(()),
+            Swap::Lost(_) => Err(Error::UploadUnknown),
+        }
+    }
+
+    /// Frees what an append state holds. Best effort: the orphan sweep finds what stays.
+    pub(super) async fn free(&self, state: &AppendState) {
+        if let Some(upload) = &state.upload
+            && let Err(error) = self.store.upload_abort(upload).await
+        {
+            tracing::debug!(%error, key = %upload.key, "an upload is left to the orphan sweep");
+        }
+        self.discard(state.tail.iter().map(|tail| tail.key.clone()).collect()).await;
+    }
+
+    pub(super) async fn discard(&self, keys: Vec<Key>) {
+        for key in keys {
+            if let Err(error) = self.store.delete(&key, None).await {
+                tracing::debug!(%error, %key, "parked bytes are left to the orphan sweep");
+            }
+        }
+    }
+}
+
+/// The record version a request's next save must meet.
+struct Saved {
+    version: Option<Version>,
+}
+
+pub(super) fn tombstone(repository: entrepot_oci::RepositoryName) -> SessionRecord {
+    SessionRecord {
+        state: SessionState::Dead,
+        repository,
+        offset: 0,
+        hash: String::new(),
+        append: None,
+        publish: None,
+    }
+}

@@ -1,0 +1,398 @@
+//! Appending a body of unknown length: cuts it into parts, parks what does not fill one, and can be put
+//! to sleep between two requests.
+//!
+//! The state between two requests is [`AppendState`], plain data; the [`Appender`] is one request's
+//! handle on it. Dropping the handle is a crash: what the last stored state says is what survives.
+//! Nothing here hashes, and nothing knows what the bytes are for.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
+
+use crate::{Error, ErrorKind, Key, ObjectMeta, Part, PutMode, ReadRange, Result, SharedDriver, Upload};
+
+/// Memory is accounted in steps of this many bytes.
+const BUDGET_STEP: u64 = 64 * 1024;
+/// After so many parts the part size doubles, so that 10,000 parts hold several TiB.
+const PARTS_PER_DOUBLING: u32 = 1000;
+
+/// Where an appended body stands at the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppendState {
+    /// Bytes of one part, fixed when the body began.
+    pub part_size: u64,
+    /// The store's upload, once there was more than one part's worth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload: Option<Upload>,
+    /// The parts acknowledged so far, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
+    /// Bytes that did not fill a part, as an object of their own. Without an upload this object holds
+    /// the whole body so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tail: Option<Tail>,
+}
+
+/// A parked remainder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tail {
+    /// Where it lies.
+    pub key: Key,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+impl AppendState {
+    /// Bytes this state accounts for.
+    pub fn size(&self) -> u64 {
+        self.parts.iter().map(|part| part.size).sum::<u64>() + self.tail.as_ref().map_or(0, |tail| tail.size)
+    }
+}
+
+/// A bound on the bytes all appenders together hold in memory. Clones share it.
+#[derive(Clone, Debug)]
+pub struct PartBudget {
+    steps: Arc<Semaphore>,
+    patience: Duration,
+}
+
+impl PartBudget {
+    /// A budget of `bytes`; an append that finds it used up waits for `patience` and then fails with
+    /// [`ErrorKind::Throttled`].
+    pub fn new(bytes: u64, patience: Duration) -> Self {
+        let steps =
+            usize::try_from(bytes / BUDGET_STEP).unwrap_or(usize::MAX).clamp(1, Semaphore::MAX_PERMITS);
+        Self { steps: Arc::new(Semaphore::new(steps)), patience }
+    }
+
+    async fn take(&self, driver: &SharedDriver) -> Result<OwnedSemaphorePermit> {
+        let steps = Arc::clone(&self.steps);
+        if let Ok(permit) = Arc::clone(&steps).try_acquire_owned() {
+            return Ok(permit);
+        }
+        match tokio::time::timeout(self.patience, steps.acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) | Err(_) => Err(Error::new(
+                driver.name(),
+                ErrorKind::Throttled { retry_after: Some(Duration::from_secs(2)) },
+            )
+            .because("all upload memory is in use")),
+        }
+    }
+}
+
+/// What an appender may use.
+#[derive(Clone, Debug)]
+pub struct AppendOptions {
+    /// Bytes per part; `None` takes the store's preference. Clamped to what the store allows.
+    pub part_size: Option<u64>,
+    /// Parts in flight at once; never more than the store allows.
+    pub parts_in_flight: usize,
+    /// The bound on memory.
+    pub budget: PartBudget,
+}
+
+type KeySource = Box<dyn FnMut() -> Key + Send>;
+
+/// One request's handle on an appended body.
+///
+/// Memory held: (parts in flight + 1) parts. Not to be shared between tasks.
+pub struct Appender {
+    driver: SharedDriver,
+    fresh_key: KeySource,
+    budget: PartBudget,
+    in_flight_limit: usize,
+    state: AppendState,
+    buffer: PartBuffer,
+    in_flight: VecDeque<InFlight>,
+    next_number: u32,
+    superseded: Vec<Key>,
+}
+
+#[derive(Default)]
+struct PartBuffer {
+    chunks: Vec<Bytes>,
+    size: u64,
+    permits: Vec<OwnedSemaphorePermit>,
+}
+
+struct InFlight(JoinHandle<(Result<Part>, Vec<OwnedSemaphorePermit>)>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Appender {
+    /// Opens a new body, or continues `state`. Every object it has to create lies at a key taken from
+    /// `fresh_key`, which must never answer the same key twice. A parked remainder is read back, so
+    /// this may cost one GET of at most a part.
+    pub async fn open(
+        driver: SharedDriver,
+        state: Option<AppendState>,
+        fresh_key: impl FnMut() -> Key + Send + 'static,
+        options: &AppendOptions,
+    ) -> Result<Self> {
+        let capabilities = *driver.capabilities();
+        let fresh = || AppendState {
+            part_size: options
+                .part_size
+                .unwrap_or(capabilities.preferred_part)
+                .clamp(capabilities.min_part.max(1), capabilities.max_part),
+            upload: None,
+            parts: Vec::new(),
+            tail: None,
+        };
+        let mut appender = Self {
+            in_flight_limit: options.parts_in_flight.clamp(1, capabilities.parallel_parts.max(1)),
+            fresh_key: Box::new(fresh_key),
+            budget: options.budget.clone(),
+            state: state.unwrap_or_else(fresh),
+            buffer: PartBuffer::default(),
+            in_flight: VecDeque::new(),
+            next_number: 1,
+            superseded: Vec::new(),
+            driver,
+        };
+        appender.next_number = appender.state.parts.last().map_or(1, |part| part.number + 1);
+        Ok(appender)
+    }
+
+    /// How many more bytes fit the part being filled. Cutting chunks here lets the caller note its hash
+    /// at every part's end.
+    pub fn room(&self) -> u64 {
+        let parked = self.state.tail.as_ref().map_or(0, |tail| tail.size);
+        self.part_size().saturating_sub(self.buffer.size + parked).max(1)
+    }
+
+    /// Bytes in acknowledged parts: what [`checkpoint`](Self::checkpoint) would make durable.
+    pub fn acknowledged(&self) -> u64 {
+        self.state.parts.iter().map(|part| part.size).sum()
+    }
+
+    /// Adds `chunk`, which must not be longer than [`room`](Self::room). Waits while as many parts are
+    /// in flight as are allowed, and for memory.
+    pub async fn append(&mut self, chunk: Bytes) -> Result<()> {
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        self.unpark().await?;
+        let size = chunk.len() as u64;
+        while (self.buffer.permits.len() as u64) * BUDGET_STEP < self.buffer.size + size {
+            let permit = self.budget.take(&self.driver).await?;
+            self.buffer.permits.push(permit);
+        }
+        self.buffer.size += size;
+        self.buffer.chunks.push(chunk);
+        if self.buffer.size >= self.part_size() {
+            self.send_part().await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the parts in flight, makes all parts durable and answers the state as of the last part's
+    /// end. Bytes that have not filled a part are not in it. `None` while no part was written.
+    pub async fn checkpoint(&mut self) -> Result<Option<AppendState>> {
+        self.settle(0).await?;
+        let Some(upload) = &self.state.upload else { return Ok(None) };
+        self.driver.upload_flush(upload).await?;
+        Ok(Some(self.state.clone()))
+    }
+
+    /// Ends this request: everything accepted becomes durable, and the answered state says where it is.
+    pub async fn suspend(mut self) -> Result<Suspended> {
+        self.settle(0).await?;
+        if self.buffer.size > 0 {
+            let parts_of_any_size = self.driver.capabilities().min_part <= 1
+                && !self.driver.capabilities().uniform_parts
+                && self.state.upload.is_some();
+            if parts_of_any_size {
+                self.send_part().await?;
+                self.settle(0).await?;
+            } else {
+                self.park().await?;
+            }
+        }
+        if let Some(upload) = &self.state.upload {
+            self.driver.upload_flush(upload).await?;
+        }
+        Ok(Suspended { state: self.state.clone(), superseded: std::mem::take(&mut self.superseded) })
+    }
+
+    /// Makes the object: answers its key and size once it is durable and visible there. The number of
+    /// requests does not depend on the size of what was appended before.
+    pub async fn finish(mut self) -> Result<Finished> {
+        if self.state.upload.is_none() {
+            return self.finish_whole().await;
+        }
+        if self.state.tail.is_some() {
+            self.unpark().await?;
+        }
+        if self.buffer.size > 0 {
+            self.send_part().await?;
+        }
+        self.settle(0).await?;
+        let upload = self.state.upload.clone().expect("checked above");
+        let meta = self.driver.upload_complete(&upload, &self.state.parts).await?;
+        self.finished(meta.key, meta.size)
+    }
+
+    /// Gives everything up: aborts the upload and deletes what was parked. Best effort, for a body that
+    /// never was made known to anybody.
+    pub async fn abandon(mut self) -> Result<()> {
+        self.in_flight.clear();
+        if let Some(upload) = &self.state.upload {
+            self.driver.upload_abort(upload).await?;
+        }
+        if let Some(tail) = self.state.tail.take() {
+            self.superseded.push(tail.key);
+        }
+        for key in &self.superseded {
+            self.driver.delete(key, None).await?;
+        }
+        Ok(())
+    }
+
+    /// Bytes of the part being filled: grows for very large bodies where the store lets parts differ.
+    fn part_size(&self) -> u64 {
+        let capabilities = self.driver.capabilities();
+        if capabilities.uniform_parts {
+            return self.state.part_size;
+        }
+        let doublings = (self.next_number / PARTS_PER_DOUBLING).min(20);
+        (self.state.part_size << doublings).min(capabilities.max_part.max(self.state.part_size))
+    }
+
+    /// Reads a parked remainder back into the buffer.
+    async fn unpark(&mut self) -> Result<()> {
+        let Some(tail) = self.state.tail.take() else { return Ok(()) };
+        let object = self.driver.get(&tail.key, ReadRange::Whole).await?;
+        let bytes = object.body.into_bytes().await?;
+        if bytes.len() as u64 != tail.size {
+            return Err(Error::new(self.driver.name(), ErrorKind::PartMismatch).at(&tail.key));
+        }
+        while (self.buffer.permits.len() as u64) * BUDGET_STEP < tail.size {
+            let permit = self.budget.take(&self.driver).await?;
+            self.buffer.permits.push(permit);
+        }
+        self.buffer.size = tail.size;
+        self.buffer.chunks.push(bytes);
+        self.superseded.push(tail.key);
+        Ok(())
+    }
+
+    /// Writes the buffer as an object of its own.
+    async fn park(&mut self) -> Result<()> {
+        let meta = self.put_buffer().await?;
+        self.state.tail = Some(Tail { key: meta.key, size: meta.size });
+        Ok(())
+    }
+
+    async fn put_buffer(&mut self) -> Result<ObjectMeta> {
+        let buffer = std::mem::take(&mut self.buffer);
+        put_fresh(&self.driver, (self.fresh_key)(), join(buffer.chunks, buffer.size)).await
+    }
+
+    async fn finish_whole(mut self) -> Result<Finished> {
+        if self.buffer.size == 0
+            && let Some(tail) = self.state.tail.take()
+        {
+            return self.finished(tail.key, tail.size);
+        }
+        self.unpark().await?;
+        let meta = self.put_buffer().await?;
+        self.finished(meta.key, meta.size)
+    }
+
+    fn finished(mut self, key: Key, size: u64) -> Result<Finished> {
+        Ok(Finished { key, size, superseded: std::mem::take(&mut self.superseded) })
+    }
+
+    async fn send_part(&mut self) -> Result<()> {
+        self.settle(self.in_flight_limit - 1).await?;
+        let upload = match &self.state.upload {
+            Some(upload) => upload.clone(),
+            None => {
+                let upload = self.driver.upload_begin(&(self.fresh_key)()).await?;
+                self.state.upload = Some(upload.clone());
+                upload
+            }
+        };
+        let number = self.next_number;
+        if number > self.driver.capabilities().max_parts {
+            return Err(Error::new(self.driver.name(), ErrorKind::Unsupported)
+                .at(&upload.key)
+                .because("more parts than the store allows"));
+        }
+        self.next_number += 1;
+        let buffer = std::mem::take(&mut self.buffer);
+        let driver = Arc::clone(&self.driver);
+        self.in_flight.push_back(InFlight(tokio::spawn(async move {
+            let part = driver.upload_part(&upload, number, buffer.chunks).await;
+            (part, buffer.permits)
+        })));
+        Ok(())
+    }
+
+    /// Waits until no more than `limit` parts are in flight, oldest first.
+    async fn settle(&mut self, limit: usize) -> Result<()> {
+        while self.in_flight.len() > limit {
+            let Some(mut oldest) = self.in_flight.pop_front() else { break };
+            let (part, _permits) = (&mut oldest.0).await.map_err(|error| {
+                Error::new(self.driver.name(), ErrorKind::Backend { retryable: true }).because(error)
+            })?;
+            self.state.parts.push(part?);
+        }
+        Ok(())
+    }
+}
+
+/// What a suspended request leaves behind.
+#[derive(Debug)]
+pub struct Suspended {
+    /// Where the body stands.
+    pub state: AppendState,
+    /// Objects the new state no longer needs. To be deleted once the state is stored, not before.
+    pub superseded: Vec<Key>,
+}
+
+/// A finished body.
+#[derive(Debug)]
+pub struct Finished {
+    /// Where its bytes lie.
+    pub key: Key,
+    /// How many there are.
+    pub size: u64,
+    /// Objects that are no longer needed.
+    pub superseded: Vec<Key>,
+}
+
+/// Puts at a key that was made for this call alone. `AlreadyExists` can then only be an earlier attempt
+/// of the very same call whose answer was lost.
+async fn put_fresh(driver: &SharedDriver, key: Key, body: Bytes) -> Result<ObjectMeta> {
+    let size = body.len() as u64;
+    match driver.put(&key, body, PutMode::IfAbsent).await {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            let meta = driver.stat(&key).await?;
+            if meta.size == size { Ok(meta) } else { Err(error) }
+        }
+        answer => answer,
+    }
+}
+
+fn join(mut chunks: Vec<Bytes>, size: u64) -> Bytes {
+    if chunks.len() == 1 {
+        return chunks.remove(0);
+    }
+    let mut whole = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+    for chunk in chunks {
+        whole.extend_from_slice(&chunk);
+    }
+    whole.into()
+}

@@ -1,0 +1,29 @@
+//! The storage driver contract: keys and bytes, never images.
+//!
+//! A driver knows objects by [`Key`], moves small ones whole and large ones in parts, and tells what
+//! its store can do in [`Capabilities`]. What both sides may rely on stands on [`StorageDriver`];
+//! [`conformance`] has one case per sentence of it. Everything a driver is asked to keep between two
+//! calls is a serialisable value ([`Upload`], [`Part`], [`Version`]), so any process may make the next
+//! call.
+//!
+//! Nothing here knows of repositories, digests or tags.
+
+pub mod append;
+pub mod capabilities;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+pub mod driver;
+pub mod error;
+pub mod key;
+pub mod object;
+pub mod upload;
+
+pub use append::{AppendOptions, AppendState, Appender, Finished, PartBudget, Suspended, Tail};
+pub use capabilities::Capabilities;
+pub use driver::{SharedDriver, StorageDriver, StorageDriverExt};
+pub use error::{Error, ErrorKind, Result};
+pub use key::Key;
+pub use object::{
+    Body, ByteStream, ListPage, Object, ObjectMeta, PresignOptions, PutMode, ReadRange, Version,
+};
+pub use upload::{Part, Upload, UploadEntry};

@@ -1,0 +1,144 @@
+//! Objects as they are read, written and listed.
+
+use std::ops::Range;
+use std::time::{Duration, SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use futures_core::stream::BoxStream;
+use futures_util::TryStreamExt;
+use serde::{Deserialize, Serialize};
+
+use crate::{Key, Result};
+
+/// The bytes of an object as they arrive. A failure in the middle is an `Err` item, after which the
+/// stream ends; it never ends early without one.
+pub type ByteStream = BoxStream<'static, Result<Bytes>>;
+
+/// Names one stored state of one object: an ETag, a generation. Opaque; never compare across drivers
+/// or keys. Two writes of different content never share one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Version(pub String);
+
+/// What a store tells about an object without its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectMeta {
+    /// Its key.
+    pub key: Key,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its present version. Listings may leave it out where the store does.
+    pub version: Option<Version>,
+    /// When it was last written, by the store's clock.
+    pub modified: Option<SystemTime>,
+}
+
+/// Which bytes of an object are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ReadRange {
+    /// All of them.
+    #[default]
+    Whole,
+    /// From `start` (inclusive) to `end` (exclusive); an `end` past the object is cut to its length.
+    Bounded(Range<u64>),
+    /// From an offset to the end.
+    From(u64),
+    /// The last so many bytes; more than there are means all.
+    Suffix(u64),
+}
+
+impl ReadRange {
+    /// The bytes meant in an object of `size` bytes, or `None` where none are (not satisfiable).
+    pub fn resolve(&self, size: u64) -> Option<Range<u64>> {
+        match self {
+            ReadRange::Whole => Some(0..size),
+            ReadRange::Bounded(range) if range.start < range.end && range.start < size => {
+                Some(range.start..range.end.min(size))
+            }
+            ReadRange::From(start) if *start < size => Some(*start..size),
+            ReadRange::Suffix(length) if *length > 0 && size > 0 => Some(size.saturating_sub(*length)..size),
+            _ => None,
+        }
+    }
+}
+
+/// The bytes of an object: at once where they were at hand, streamed otherwise.
+pub enum Body {
+    /// All of them.
+    Whole(Bytes),
+    /// One chunk after the other, each at most a few MiB.
+    Stream(ByteStream),
+}
+
+impl Body {
+    /// The body as a stream, whatever it was.
+    pub fn into_stream(self) -> ByteStream {
+        match self {
+            Body::Whole(bytes) => Box::pin(futures_util::stream::once(async { Ok(bytes) })),
+            Body::Stream(stream) => stream,
+        }
+    }
+
+    /// Gathers the bytes. For small objects: the caller bounds the size by what it asked for.
+    pub async fn into_bytes(self) -> Result<Bytes> {
+        match self {
+            Body::Whole(bytes) => Ok(bytes),
+            Body::Stream(stream) => {
+                let gather = |mut all: BytesMut, chunk: Bytes| async move {
+                    all.extend_from_slice(&chunk);
+                    Ok(all)
+                };
+                stream.try_fold(BytesMut::new(), gather).await.map(BytesMut::freeze)
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Body::Whole(bytes) => write!(f, "Whole({} bytes)", bytes.len()),
+            Body::Stream(_) => f.write_str("Stream"),
+        }
+    }
+}
+
+/// What a read answers.
+#[derive(Debug)]
+pub struct Object {
+    /// The object as it was when the read began; its `size` is that of the whole object.
+    pub meta: ObjectMeta,
+    /// Which bytes the body holds.
+    pub range: Range<u64>,
+    /// Exactly those bytes, all of one version.
+    pub body: Body,
+}
+
+/// Under which condition a put is applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PutMode {
+    /// None: the last writer wins.
+    Overwrite,
+    /// Only where no object is.
+    IfAbsent,
+    /// Only over this version.
+    IfMatch(Version),
+}
+
+/// One page of a listing.
+#[derive(Clone, Debug, Default)]
+pub struct ListPage {
+    /// Objects in byte order of their keys.
+    pub objects: Vec<ObjectMeta>,
+    /// Whether the store has more past the last one.
+    pub more: bool,
+}
+
+/// What a signed URL should carry.
+#[derive(Clone, Debug)]
+pub struct PresignOptions {
+    /// How long it is good for.
+    pub expires_in: Duration,
+    /// The `Content-Type` the store should answer with.
+    pub content_type: Option<String>,
+}

@@ -1,0 +1,118 @@
+//! Rows of `auth`, `middleware` and `policy`.
+
+use super::{Fate, Key, Kind, Milestone};
+
+const OPEN: &str = "until then write `auth: none` and let a proxy in front decide who may enter";
+const NOT_YET: Fate = Fate::NotYet(Milestone::Authentication, OPEN);
+
+pub(super) const KEYS: &[Key] = &[
+    Key::new(
+        "auth",
+        Kind::Choice,
+        "Who may use the registry: at most one of the ways below. Without it the registry listens on loopback only.",
+    ),
+    Key::new("auth.none", Kind::Optional, "Everybody who can reach the registry may pull and push.")
+        .example("{}"),
+    Key::new("auth.silly", Kind::Optional, "distribution's test double: any Authorization header will do.")
+        .fate(Fate::Refused("it protects nothing; write `auth: none`, which says so"))
+        .example("{realm: silly-realm, service: silly-service}"),
+    Key::new("auth.silly.realm", Kind::Text, "The realm of the challenge.").example("silly-realm"),
+    Key::new("auth.silly.service", Kind::Text, "The service of the challenge.").example("silly-service"),
+    Key::new("auth.silly.path", Kind::Text, "Unused by distribution.").example("/nowhere"),
+    Key::new("auth.htpasswd", Kind::Optional, "Users and bcrypt passwords from an htpasswd file.")
+        .fate(NOT_YET)
+        .example("{realm: basic-realm, path: /path/to/htpasswd}"),
+    Key::new("auth.htpasswd.realm", Kind::Text, "The realm of the challenge.").example("basic-realm"),
+    Key::new("auth.htpasswd.path", Kind::Path, "The htpasswd file.").example("/path/to/htpasswd"),
+    Key::new("auth.token", Kind::Optional, "Bearer tokens from a token service.")
+        .fate(NOT_YET)
+        .example("{realm: token-realm, service: token-service, issuer: registry-token-issuer}"),
+    Key::new("auth.token.realm", Kind::Text, "The address of the token service.").example("token-realm"),
+    Key::new("auth.token.service", Kind::Text, "The name of this registry at the token service.")
+        .example("token-service"),
+    Key::new("auth.token.issuer", Kind::Text, "The issuer that tokens must name.")
+        .example("registry-token-issuer"),
+    Key::new("auth.token.rootcertbundle", Kind::Path, "Certificates whose keys may sign tokens.")
+        .example("/root/certs/bundle"),
+    Key::new("auth.token.jwks", Kind::Path, "Keys that may sign tokens, as a JWK set.")
+        .example("/path/to/jwks"),
+    Key::new("auth.token.signingalgorithms", Kind::Texts, "The accepted signature algorithms.")
+        .example("[EdDSA, HS256]"),
+    Key::new("auth.token.autoredirect", Kind::Flag, "Derives the realm from the request.").example("true"),
+    Key::new("auth.token.autoredirectpath", Kind::Text, "The path of such a realm.").example("/auth/token/"),
+    Key::new("middleware", Kind::Section, "Go code compiled into distribution, wrapped around its parts."),
+    Key::new("middleware.registry", Kind::Items, "Middleware around the registry.")
+        .fate(Fate::Refused(
+            "middleware is Go code compiled into distribution and has no counterpart; remove it",
+        ))
+        .example("[{name: ARegistryMiddleware, options: {foo: bar}}]"),
+    Key::new("middleware.registry[].name", Kind::Text, "The name of the middleware.")
+        .example("ARegistryMiddleware"),
+    Key::new("middleware.registry[].disabled", Kind::Flag, "Leaves the middleware out.").example("true"),
+    Key::new("middleware.registry[].options", Kind::Anything, "What the middleware is told.")
+        .example("{foo: bar}"),
+    Key::new("middleware.repository", Kind::Items, "Middleware around each repository.")
+        .fate(Fate::Refused(
+            "middleware is Go code compiled into distribution and has no counterpart; remove it",
+        ))
+        .example("[{name: ARepositoryMiddleware, options: {foo: bar}}]"),
+    Key::new("middleware.repository[].name", Kind::Text, "The name of the middleware.")
+        .example("ARepositoryMiddleware"),
+    Key::new("middleware.repository[].disabled", Kind::Flag, "Leaves the middleware out.").example("true"),
+    Key::new("middleware.repository[].options", Kind::Anything, "What the middleware is told.")
+        .example("{foo: bar}"),
+    Key::new("middleware.storage", Kind::Items, "Where redirected pulls go: `cloudfront` or `redirect`.")
+        .fate(Fate::NotYet(
+            Milestone::ObjectStorage,
+            "until then remove it: blobs are served by the registry itself",
+        ))
+        .example("[{name: redirect, options: {baseurl: https://example.com/}}]"),
+    Key::new("middleware.storage[].name", Kind::Text, "`cloudfront` or `redirect`.").example("cloudfront"),
+    Key::new("middleware.storage[].disabled", Kind::Flag, "Leaves the middleware out.").example("true"),
+    Key::new(
+        "middleware.storage[].options",
+        Kind::Section,
+        "Where clients are sent, and with what signature.",
+    ),
+    Key::new("middleware.storage[].options.baseurl", Kind::Text, "The address clients are sent to.")
+        .example("https://my.cloudfronted.domain.com/"),
+    Key::new(
+        "middleware.storage[].options.privatekey",
+        Kind::Path,
+        "The key that signs CloudFront addresses.",
+    )
+    .example("/path/to/pem"),
+    Key::new("middleware.storage[].options.keypairid", Kind::Text, "The name of that key.")
+        .example("cloudfrontkeypairid"),
+    Key::new("middleware.storage[].options.duration", Kind::Text, "How long a signed address is good for.")
+        .example("3000s"),
+    Key::new(
+        "middleware.storage[].options.ipfilteredby",
+        Kind::Text,
+        "Which clients go to S3 instead: none, aws or awsregion.",
+    )
+    .example("awsregion"),
+    Key::new("middleware.storage[].options.awsregion", Kind::Text, "The regions whose clients go to S3.")
+        .example("\"us-east-1, us-east-2\""),
+    Key::new(
+        "middleware.storage[].options.updatefrequency",
+        Kind::Text,
+        "How often Amazon's address ranges are fetched.",
+    )
+    .example("12h"),
+    Key::new(
+        "middleware.storage[].options.iprangesurl",
+        Kind::Text,
+        "Where Amazon's address ranges are fetched.",
+    )
+    .example("https://ip-ranges.amazonaws.com/ip-ranges.json"),
+    Key::new("policy", Kind::Section, "What may be stored."),
+    Key::new("policy.repository", Kind::Section, "What repositories may hold."),
+    Key::new(
+        "policy.repository.classes",
+        Kind::Texts,
+        "The classes of content that may be pushed: image, plugin.",
+    )
+    .fate(Fate::NotYet(Milestone::Authentication, "until then remove it: every class of content is accepted"))
+    .example("[image]"),
+];

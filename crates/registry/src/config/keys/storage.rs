@@ -1,0 +1,93 @@
+//! Rows of `storage`, of upload sessions and of limits.
+
+use std::time::Duration;
+
+use super::{Fate, Key, Kind, SECOND, YEAR, duration};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const MINUTE: Duration = Duration::from_secs(60);
+const MIB: u64 = 1 << 20;
+
+pub(super) const KEYS: &[Key] = &[
+    Key::new("storage", Kind::Choice, "Where the registry keeps its data: exactly one of the stores below. Without it, a directory `./entrepot-data`."),
+    Key::new("storage.filesystem", Kind::Optional, "Keeps the data in a directory."),
+    Key::new("storage.filesystem.rootdirectory", Kind::Path, "The directory. It is created when it is missing.")
+        .default("/var/lib/registry")
+        .example("/srv/registry"),
+    Key::new("storage.filesystem.maxthreads", Kind::Count(1, 10_000), "The most file operations at work at the same time; fewer than 25 are raised to 25, as in distribution.")
+        .default("100")
+        .example("64"),
+    Key::new("storage.inmemory", Kind::Optional, "Keeps the data in memory: gone at the end of the process. For tests."),
+    Key::new("storage.delete", Kind::Section, "Deletion through the API."),
+    Key::new("storage.delete.enabled", Kind::Flag, "Allows clients to delete manifests, tags and blobs. distribution's default is false.")
+        .default("true")
+        .example("false"),
+    Key::new("storage.redirect", Kind::Section, "Pulls that clients fetch from the store directly."),
+    Key::new("storage.redirect.disable", Kind::Flag, "Sends every blob through the registry, even where the store could serve it by itself. The filesystem never can.")
+        .default("false")
+        .example("true"),
+    Key::new("storage.cache", Kind::Section, "The cache of descriptors in front of the store."),
+    Key::new("storage.cache.blobdescriptor", Kind::OneOf(&["inmemory", "redis"]), "Where descriptors are cached. `redis` arrives with the fleet milestone.")
+        .default("inmemory")
+        .example("inmemory"),
+    Key::new("storage.cache.blobdescriptorsize", Kind::Count(0, 10_000_000), "The most descriptors kept in memory. 0, in distribution without limit, means 1000000 here.")
+        .default("10000")
+        .example("20000"),
+    Key::new("storage.cache.layerinfo", Kind::OneOf(&["inmemory", "redis"]), "The old name of `storage.cache.blobdescriptor`.")
+        .fate(Fate::Alias("storage.cache.blobdescriptor"))
+        .example("inmemory"),
+    Key::new("storage.tag", Kind::Section, "Looking up tags."),
+    Key::new("storage.tag.concurrencylimit", Kind::Count(0, 10_000), "The most tags looked up at the same time when a manifest is deleted; 0 means one per processor.")
+        .default("0")
+        .example("8"),
+    Key::new("storage.maintenance", Kind::Section, "Work in the background, and its opposite."),
+    Key::new("storage.maintenance.uploadpurging", Kind::Section, "Removal of uploads that nobody finished."),
+    Key::new("storage.maintenance.uploadpurging.enabled", Kind::Flag, "Removes unfinished uploads that are too old.")
+        .default("true")
+        .example("false"),
+    Key::new("storage.maintenance.uploadpurging.age", duration(HOUR, YEAR), "How long an upload may rest before it is too old.")
+        .default("168h")
+        .example("48h"),
+    Key::new("storage.maintenance.uploadpurging.interval", duration(MINUTE, YEAR), "How often the registry looks for such uploads.")
+        .default("24h")
+        .example("12h"),
+    Key::new("storage.maintenance.uploadpurging.dryrun", Kind::Flag, "Only logs what would be removed.")
+        .default("false")
+        .example("true"),
+    Key::new("storage.maintenance.readonly", Kind::Section, "Read-only mode."),
+    Key::new("storage.maintenance.readonly.enabled", Kind::Flag, "Refuses pushes and deletes with 405.")
+        .default("false")
+        .example("true"),
+    Key::new("uploads", Kind::Section, "Upload sessions.").ours(),
+    Key::new("uploads.max_memory", Kind::Size(64 * MIB, u64::MAX), "The most memory all uploads together may hold in buffers; beyond it clients are asked to retry (503).")
+        .default("512MiB")
+        .example("1GiB")
+        .ours(),
+    Key::new("uploads.part_size", Kind::Size(5 * MIB, 1024 * MIB), "The size of the parts in which an upload reaches the store. Without it, the store's preference, 16 MiB or more. Each running upload holds a few of them in memory.")
+        .example("8MiB")
+        .ours(),
+    Key::new("uploads.min_chunk", Kind::Size(0, 1024 * MIB), "The smallest chunk that clients are asked for, in the header OCI-Chunk-Min-Length; 0 asks for nothing.")
+        .default("0")
+        .example("1MiB")
+        .ours(),
+    Key::new("uploads.replay_window", duration(SECOND, YEAR), "How long a finished upload is remembered at least, so that a repeated PUT is answered 201 again.")
+        .default("15m")
+        .example("30m")
+        .ours(),
+    Key::new("uploads.token_lifetime", duration(MINUTE, YEAR), "How long the Location of an upload is good for; every answer brings a fresh one. Without it 24h, or `storage.maintenance.uploadpurging.age` if that is shorter.")
+        .example("6h")
+        .ours(),
+    Key::new("limits", Kind::Section, "How much a client may send.").ours(),
+    Key::new("limits.max_blob_size", Kind::Size(0, u64::MAX), "The largest blob that is accepted (413 beyond it); 0 means no limit.")
+        .default("0")
+        .example("20GiB")
+        .ours(),
+    Key::new("limits.max_manifest_size", Kind::Size(4 * MIB, 256 * MIB), "The largest manifest that is accepted (413 beyond it).")
+        .default("8MiB")
+        .example("16MiB")
+        .ours(),
+    Key::new("limits.max_tags_per_push", Kind::Count(10, 1000), "The most tags that one push of a manifest may set (414 beyond it).")
+        .default("100")
+        .example("50")
+        .ours(),
+];

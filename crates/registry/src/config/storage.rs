@@ -1,0 +1,213 @@
+//! Where data lies, how it is cached and what is done to it in the background.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::duration;
+use super::keys::Milestone;
+use super::settle::Settling;
+
+/// The directory used when nothing was written about storage.
+const DEFAULT_DIRECTORY: &str = "./entrepot-data";
+/// As in distribution.
+const FEWEST_THREADS: usize = 25;
+/// What "without limit" means: every queue and cache is bounded.
+const MOST_DESCRIPTORS: u64 = 1_000_000;
+
+/// `storage` as it was written, defaults filled in.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Written {
+    filesystem: Option<Filesystem>,
+    inmemory: Option<Inmemory>,
+    delete: Delete,
+    redirect: Redirect,
+    cache: WrittenCache,
+    tag: Tag,
+    maintenance: Maintenance,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenCache {
+    blobdescriptor: String,
+    blobdescriptorsize: u64,
+}
+
+/// Where data lies and how it is treated.
+#[derive(Debug, Clone, Serialize)]
+pub struct Storage {
+    /// The store.
+    #[serde(flatten)]
+    pub backend: Backend,
+    /// Deletion through the API.
+    pub delete: Delete,
+    /// Pulls that clients fetch from the store directly.
+    pub redirect: Redirect,
+    /// The cache of descriptors.
+    pub cache: Cache,
+    /// Looking up tags.
+    pub tag: Tag,
+    /// Work in the background.
+    pub maintenance: Maintenance,
+}
+
+/// The store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    /// A directory.
+    Filesystem(Filesystem),
+    /// Memory, for tests.
+    Inmemory(Inmemory),
+}
+
+/// A directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Filesystem {
+    /// The directory; may not exist yet. Default: `./entrepot-data` without any `storage`, else
+    /// `/var/lib/registry` as in distribution.
+    #[serde(rename = "rootdirectory")]
+    pub root_directory: PathBuf,
+    /// The most file operations at the same time, at least 25. Default: 100.
+    #[serde(rename = "maxthreads")]
+    pub max_threads: usize,
+}
+
+/// Memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inmemory {}
+
+/// Deletion through the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Delete {
+    /// Whether clients may delete. Default: true.
+    pub enabled: bool,
+}
+
+/// Pulls that clients fetch from the store directly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redirect {
+    /// Never redirect, even where the store could serve a client. Default: false.
+    pub disable: bool,
+}
+
+/// The cache of descriptors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Cache {
+    /// Where it lies.
+    #[serde(rename = "blobdescriptor")]
+    pub kind: CacheKind,
+    /// The most descriptors it keeps in memory; never 0. Default: 10000.
+    #[serde(rename = "blobdescriptorsize")]
+    pub max_descriptors: u64,
+}
+
+/// Where the cache lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CacheKind {
+    /// In the process.
+    Inmemory,
+}
+
+/// Looking up tags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tag {
+    /// The most tags looked up at the same time; 0 means one per processor. Default: 0.
+    #[serde(rename = "concurrencylimit")]
+    pub concurrency_limit: usize,
+}
+
+/// Work in the background, and its opposite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Maintenance {
+    /// Removal of uploads that nobody finished.
+    #[serde(rename = "uploadpurging")]
+    pub upload_purging: UploadPurging,
+    /// Read-only mode.
+    pub readonly: Readonly,
+}
+
+/// Removal of uploads that nobody finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UploadPurging {
+    /// Removes them. Default: true.
+    pub enabled: bool,
+    /// How long an upload may rest. Default: 168 h.
+    #[serde(serialize_with = "duration::serialize", deserialize_with = "duration::deserialize")]
+    pub age: Duration,
+    /// How often to look. Default: 24 h.
+    #[serde(serialize_with = "duration::serialize", deserialize_with = "duration::deserialize")]
+    pub interval: Duration,
+    /// Only log what would be removed. Default: false.
+    #[serde(rename = "dryrun")]
+    pub dry_run: bool,
+}
+
+/// Read-only mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Readonly {
+    /// Refuses pushes and deletes. Default: false.
+    pub enabled: bool,
+}
+
+impl Written {
+    pub(super) fn settle(self, settling: &mut Settling<'_>) -> Storage {
+        let backend = match (self.filesystem, self.inmemory) {
+            (Some(filesystem), _) => Backend::Filesystem(filesystem.settle(settling)),
+            (None, Some(inmemory)) => Backend::Inmemory(inmemory),
+            (None, None) => {
+                Backend::Filesystem(Filesystem { root_directory: DEFAULT_DIRECTORY.into(), max_threads: 100 })
+            }
+        };
+        Storage {
+            backend,
+            delete: self.delete,
+            redirect: self.redirect,
+            cache: self.cache.settle(settling),
+            tag: self.tag,
+            maintenance: self.maintenance,
+        }
+    }
+}
+
+impl Filesystem {
+    fn settle(self, settling: &mut Settling<'_>) -> Filesystem {
+        if self.max_threads < FEWEST_THREADS {
+            settling.warn("storage.filesystem.maxthreads", format!("raised to {FEWEST_THREADS}"));
+        }
+        Filesystem { max_threads: self.max_threads.max(FEWEST_THREADS), ..self }
+    }
+}
+
+impl WrittenCache {
+    fn settle(self, settling: &mut Settling<'_>) -> Cache {
+        if self.blobdescriptor == "redis" {
+            let message = format!(
+                "`redis` does not work yet, it arrives with the {} milestone; until then write inmemory",
+                Milestone::Fleet
+            );
+            settling.refuse("storage.cache.blobdescriptor", message);
+        }
+        if self.blobdescriptorsize == 0 {
+            settling.warn(
+                "storage.cache.blobdescriptorsize",
+                format!("a cache without limit is limited to {MOST_DESCRIPTORS} descriptors"),
+            );
+        }
+        let max_descriptors =
+            if self.blobdescriptorsize == 0 { MOST_DESCRIPTORS } else { self.blobdescriptorsize };
+        Cache { kind: CacheKind::Inmemory, max_descriptors }
+    }
+}

@@ -46,16 +46,19 @@ impl Config {
     /// versions.
     pub fn resembling_r2(min_part: u64) -> Self {
         let s3 = Self::resembling_s3(min_part);
-        let capabilities =
-            Capabilities { uniform_parts: true, conditional_delete: false, ..s3.capabilities };
+        let capabilities = Capabilities { uniform_parts: true, conditional_delete: false, ..s3.capabilities };
         Self { capabilities, ..s3 }
     }
 
     /// Like a local disk: one part at a time, of any size, nothing presigned.
     pub fn resembling_a_disk() -> Self {
         let everything = Self::default();
-        let capabilities =
-            Capabilities { parallel_parts: 1, presign: false, max_parts: u32::MAX, ..everything.capabilities };
+        let capabilities = Capabilities {
+            parallel_parts: 1,
+            presign: false,
+            max_parts: u32::MAX,
+            ..everything.capabilities
+        };
         Self { capabilities, ..everything }
     }
 }

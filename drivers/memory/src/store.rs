@@ -74,8 +74,7 @@ impl Store {
     }
 
     pub(crate) fn write(&mut self, key: &Key, content: Bytes) -> ObjectMeta {
-        let stored =
-            Stored { content, version: Version(self.fresh_name()), modified: SystemTime::now() };
+        let stored = Stored { content, version: Version(self.fresh_name()), modified: SystemTime::now() };
         let meta = stored.meta(key);
         self.objects.insert(key.clone(), stored);
         meta

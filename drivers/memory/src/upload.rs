@@ -87,7 +87,9 @@ fn assemble(pending: &Pending, parts: &[Part]) -> Result<Bytes> {
     let mut content = BytesMut::new();
     for (place, part) in (1..).zip(parts) {
         match pending.parts.get(&part.number) {
-            Some((tag, body)) if part.number == place && *tag == part.tag && body.len() as u64 == part.size => {
+            Some((tag, body))
+                if part.number == place && *tag == part.tag && body.len() as u64 == part.size =>
+            {
                 content.extend_from_slice(body);
             }
             _ => return Err(mismatch()),
@@ -103,6 +105,9 @@ fn check_sizes(parts: &[Part], capabilities: &Capabilities) -> Result<()> {
     };
     if parts.len() as u64 > u64::from(capabilities.max_parts) {
         return refuse("more parts than the store takes");
+    }
+    if parts.iter().any(|part| part.size > capabilities.max_part) {
+        return refuse("a part is larger than the store takes");
     }
     let Some((_, all_but_last)) = parts.split_last() else { return Ok(()) };
     if all_but_last.iter().any(|part| part.size < capabilities.min_part) {

@@ -87,8 +87,7 @@ pub(super) async fn of_many_creators_exactly_one_wins(trial: Trial) {
     for round in 0..4 {
         let key = trial.key(&format!("deep/new-{round}/object"));
 
-        let outcomes =
-            join_all((0..RACERS).map(|racer| put(&trial, racer, &key, PutMode::IfAbsent))).await;
+        let outcomes = join_all((0..RACERS).map(|racer| put(&trial, racer, &key, PutMode::IfAbsent))).await;
 
         let winner = sole_winner(&outcomes, ErrorKind::AlreadyExists);
         assert_same(&trial.read(&key).await.expect("it is there"), &content_of(winner));

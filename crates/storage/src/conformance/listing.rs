@@ -2,7 +2,6 @@
 
 use super::trial::{Trial, pattern};
 
-
 /// Names whose order differs between bytes and a walk over directories, in byte order.
 const NAMES: [&str; 12] =
     ["A", "Z/z", "a!b", "a-b/c", "a.b", "a/b", "a/b-c", "a0", "aa/b/c/d", "b/1", "b/10", "b/2"];
@@ -41,7 +40,8 @@ pub(super) async fn a_prefix_may_end_anywhere(trial: Trial) {
     plant(&trial, &NAMES).await;
 
     let matches = [
-        "", "a", "a/", "a-", "a.", "a/b", "a/b-", "aa", "aa/b/c", "aa/b/c/d", "b", "b/1", "b/10", "c", "a//", "Z", "z",
+        "", "a", "a/", "a-", "a.", "a/b", "a/b-", "aa", "aa/b/c", "aa/b/c/d", "b", "b/1", "b/10", "c", "a//",
+        "Z", "z",
     ];
     for prefix in matches {
         let expected: Vec<_> = NAMES.into_iter().filter(|name| name.starts_with(prefix)).collect();
@@ -63,8 +63,34 @@ pub(super) async fn a_listing_starts_after_any_text(trial: Trial) {
     plant(&trial, &NAMES).await;
 
     let starts = [
-        "", "A", "A0", "Z", "Z/", "Z/zz", "a", "a!", "a-", "a-b", "a-b/", "a-b/c", "a.", "a/", "a/b", "a/b-", "a/zzz",
-        "a0", "aa/b", "aa/b/c/d/e", "b/1", "b/10", "b/2", "b0", "zzz", "a//", "a\u{7f}", "ä",
+        "",
+        "A",
+        "A0",
+        "Z",
+        "Z/",
+        "Z/zz",
+        "a",
+        "a!",
+        "a-",
+        "a-b",
+        "a-b/",
+        "a-b/c",
+        "a.",
+        "a/",
+        "a/b",
+        "a/b-",
+        "a/zzz",
+        "a0",
+        "aa/b",
+        "aa/b/c/d/e",
+        "b/1",
+        "b/10",
+        "b/2",
+        "b0",
+        "zzz",
+        "a//",
+        "a\u{7f}",
+        "ä",
     ];
     for start in starts {
         let expected: Vec<_> = NAMES.into_iter().filter(|name| *name > start).collect();

@@ -36,7 +36,9 @@ pub(super) async fn a_missing_object_is_not_found(trial: Trial) {
 }
 
 pub(super) async fn what_was_put_is_read_back_byte_for_byte(trial: Trial) {
-    for (seed, length) in (0..).zip([0, 1, 4095, 4096, 4097, 256 * KIB - 1, 256 * KIB, 256 * KIB + 1, MIB + 3]) {
+    for (seed, length) in
+        (0..).zip([0, 1, 4095, 4096, 4097, 256 * KIB - 1, 256 * KIB, 256 * KIB + 1, MIB + 3])
+    {
         let key = trial.key(&format!("size-{length}"));
         let content = pattern(seed, length);
 
@@ -159,9 +161,8 @@ pub(super) async fn a_reader_sees_one_version_while_the_object_is_replaced(trial
 pub(super) async fn an_object_appears_whole_or_not_at_all(trial: Trial) {
     let key = trial.key("object");
     let length = MIB + 1;
-    let write = async |seed: u64| {
-        trial.other.put(&key, pattern(seed, length), PutMode::Overwrite).await.map(|_| ())
-    };
+    let write =
+        async |seed: u64| trial.other.put(&key, pattern(seed, length), PutMode::Overwrite).await.map(|_| ());
     let read = async || {
         let Some((bytes, meta)) = trial.driver.read(&key).await? else { return Ok(()) };
         assert_eq!((bytes.len(), meta.size), (length, length as u64));
@@ -197,7 +198,8 @@ pub(super) async fn every_valid_key_is_a_key(trial: Trial) {
     let long_segment = "s".repeat(255);
     let room = crate::key::MAX_KEY_BYTES - trial.prefix().len();
     let longest: String = "d/".repeat(room / 2 - 1) + "end";
-    let names = ["a!b", "a%2fb", "a%b", "a+b=c", "~tilde", "q?x#y&z", "colon:at@", "'quote\"", "*star<>|", "$(x)`"];
+    let names =
+        ["a!b", "a%2fb", "a%b", "a+b=c", "~tilde", "q?x#y&z", "colon:at@", "'quote\"", "*star<>|", "$(x)`"];
 
     let all = names.iter().copied().chain([long_segment.as_str(), &longest[..longest.len().min(room)]]);
     for (seed, name) in (0..).zip(all) {

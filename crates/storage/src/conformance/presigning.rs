@@ -10,7 +10,8 @@ fn options() -> PresignOptions {
 }
 
 pub(super) async fn a_store_that_presigns_answers_a_url_without_looking(trial: Trial) {
-    let url = trial.driver.presign_get(&trial.key("never-written"), &options()).await.expect("it signs locally");
+    let url =
+        trial.driver.presign_get(&trial.key("never-written"), &options()).await.expect("it signs locally");
 
     assert!(url.expect("the capability is declared").contains("://"));
 }

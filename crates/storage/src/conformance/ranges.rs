@@ -41,7 +41,10 @@ pub(super) async fn a_suffix_answers_the_last_bytes(trial: Trial) {
     trial.put(&key, &content).await;
 
     for length in [1, 300, 1000] {
-        assert_same(&trial.range(&key, ReadRange::Suffix(length as u64)).await, &content.slice(1000 - length..));
+        assert_same(
+            &trial.range(&key, ReadRange::Suffix(length as u64)).await,
+            &content.slice(1000 - length..),
+        );
     }
     assert_same(&trial.range(&key, ReadRange::Suffix(1001)).await, &content);
     assert_same(&trial.range(&key, ReadRange::Suffix(u64::MAX)).await, &content);

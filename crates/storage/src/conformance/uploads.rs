@@ -181,10 +181,8 @@ pub(super) async fn completing_twice_at_once_makes_one_sound_object(trial: Trial
         let key = trial.key(&format!("object-{round}"));
         let (upload, parts) = filled(&trial, &key, 2).await;
 
-        let both = join(
-            trial.driver.upload_complete(&upload, &parts),
-            trial.other.upload_complete(&upload, &parts),
-        );
+        let both =
+            join(trial.driver.upload_complete(&upload, &parts), trial.other.upload_complete(&upload, &parts));
         let (one, other) = both.await;
 
         assert!(one.is_ok() || other.is_ok());

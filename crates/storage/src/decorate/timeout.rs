@@ -1,0 +1,190 @@
+//! A deadline for every call, and for every chunk of a body.
+//!
+//! A call past its deadline is dropped and answered as a retryable failure of unknown outcome: the
+//! store may still apply it.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+
+use super::Operation;
+use crate::{
+    Body, ByteStream, Capabilities, Error, ErrorKind, Key, ListPage, Object, ObjectMeta, Part,
+    PresignOptions, PutMode, ReadRange, Result, SharedDriver, StorageDriver, Upload, UploadEntry, Version,
+};
+
+/// How long each kind of call may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a call that moves no content; for `get` until the store answers.
+    pub call: Duration,
+    /// For one that sends content: `put` and `upload_part`.
+    pub transfer: Duration,
+    /// For one whose work grows with what is stored: completion, flush, `delete_many`.
+    pub completion: Duration,
+    /// Between two chunks of a body.
+    pub idle: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            call: Duration::from_secs(15),
+            transfer: Duration::from_secs(60),
+            completion: Duration::from_secs(120),
+            idle: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Gives up on calls that take too long.
+#[derive(Debug)]
+pub struct Timeout {
+    inner: SharedDriver,
+    timeouts: Timeouts,
+}
+
+impl Timeout {
+    /// Bounds the calls of `inner`.
+    pub fn new(inner: SharedDriver, timeouts: Timeouts) -> Self {
+        Self { inner, timeouts }
+    }
+
+    async fn within<T>(
+        &self,
+        operation: Operation,
+        key: Option<&Key>,
+        call: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let limit = self.timeouts.of(operation);
+        match tokio::time::timeout(limit, call).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(late(self.inner.name(), operation, key, limit)),
+        }
+    }
+}
+
+impl Timeouts {
+    fn of(&self, operation: Operation) -> Duration {
+        match operation {
+            Operation::Put | Operation::UploadPart => self.transfer,
+            Operation::UploadComplete | Operation::UploadFlush | Operation::DeleteMany => self.completion,
+            Operation::GetBody => self.idle,
+            Operation::Stat
+            | Operation::Get
+            | Operation::Delete
+            | Operation::List
+            | Operation::PresignGet
+            | Operation::UploadBegin
+            | Operation::UploadAbort
+            | Operation::ListUploads => self.call,
+        }
+    }
+}
+
+fn late(driver: &'static str, operation: Operation, key: Option<&Key>, limit: Duration) -> Error {
+    let error = Error::new(driver, ErrorKind::Backend { retryable: true })
+        .because(format!("no answer to {operation} within {limit:?}"));
+    match key {
+        Some(key) => error.at(key),
+        None => error,
+    }
+}
+
+/// The same body, with a deadline for each chunk. The time the reader takes does not count.
+fn bounded(body: ByteStream, driver: &'static str, key: Key, limit: Duration) -> ByteStream {
+    Box::pin(stream::unfold(Some(body), move |body| {
+        let key = key.clone();
+        async move {
+            let mut body = body?;
+            match tokio::time::timeout(limit, body.next()).await {
+                Ok(item) => item.map(|item| (item, Some(body))),
+                Err(_) => Some((Err(late(driver, Operation::GetBody, Some(&key), limit)), None)),
+            }
+        }
+    }))
+}
+
+impl fmt::Display for Timeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "timeout({})", self.inner)
+    }
+}
+
+#[async_trait]
+impl StorageDriver for Timeout {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        self.inner.capabilities()
+    }
+
+    async fn stat(&self, key: &Key) -> Result<ObjectMeta> {
+        self.within(Operation::Stat, Some(key), self.inner.stat(key)).await
+    }
+
+    async fn get(&self, key: &Key, range: ReadRange) -> Result<Object> {
+        let mut object = self.within(Operation::Get, Some(key), self.inner.get(key, range)).await?;
+        if let Body::Stream(body) = object.body {
+            object.body = Body::Stream(bounded(body, self.inner.name(), key.clone(), self.timeouts.idle));
+        }
+        Ok(object)
+    }
+
+    async fn put(&self, key: &Key, body: Bytes, mode: PutMode) -> Result<ObjectMeta> {
+        self.within(Operation::Put, Some(key), self.inner.put(key, body, mode)).await
+    }
+
+    async fn delete(&self, key: &Key, version: Option<&Version>) -> Result<()> {
+        self.within(Operation::Delete, Some(key), self.inner.delete(key, version)).await
+    }
+
+    async fn delete_many(&self, keys: &[Key]) -> Result<Vec<Error>> {
+        self.within(Operation::DeleteMany, None, self.inner.delete_many(keys)).await
+    }
+
+    async fn list(&self, prefix: &str, start_after: Option<&str>, limit: usize) -> Result<ListPage> {
+        self.within(Operation::List, None, self.inner.list(prefix, start_after, limit)).await
+    }
+
+    async fn presign_get(&self, key: &Key, options: &PresignOptions) -> Result<Option<String>> {
+        self.within(Operation::PresignGet, Some(key), self.inner.presign_get(key, options)).await
+    }
+
+    async fn upload_begin(&self, key: &Key) -> Result<Upload> {
+        self.within(Operation::UploadBegin, Some(key), self.inner.upload_begin(key)).await
+    }
+
+    async fn upload_part(&self, upload: &Upload, number: u32, body: Vec<Bytes>) -> Result<Part> {
+        let call = self.inner.upload_part(upload, number, body);
+        self.within(Operation::UploadPart, Some(&upload.key), call).await
+    }
+
+    async fn upload_flush(&self, upload: &Upload) -> Result<()> {
+        self.within(Operation::UploadFlush, Some(&upload.key), self.inner.upload_flush(upload)).await
+    }
+
+    async fn upload_complete(&self, upload: &Upload, parts: &[Part]) -> Result<ObjectMeta> {
+        let call = self.inner.upload_complete(upload, parts);
+        self.within(Operation::UploadComplete, Some(&upload.key), call).await
+    }
+
+    async fn upload_abort(&self, upload: &Upload) -> Result<()> {
+        self.within(Operation::UploadAbort, Some(&upload.key), self.inner.upload_abort(upload)).await
+    }
+
+    async fn list_uploads(
+        &self,
+        prefix: &str,
+        start_after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<UploadEntry>> {
+        let call = self.inner.list_uploads(prefix, start_after, limit);
+        self.within(Operation::ListUploads, None, call).await
+    }
+}

@@ -12,6 +12,7 @@ pub mod append;
 pub mod capabilities;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod decorate;
 pub mod driver;
 pub mod error;
 pub mod key;

@@ -59,7 +59,7 @@ impl Client {
             Refusal::Failed(doing, errno) => io(doing)(errno),
         })?;
         Ok(Self {
-            locks: KeyLocks::open(&locks).map_err(io("opening its lock files"))?,
+            locks: KeyLocks::new(locks),
             root,
             tmp,
             uploads,

@@ -65,7 +65,7 @@ impl Walk<'_> {
     /// Goes straight to the directory that the prefix names.
     fn begin(&mut self) -> Result<()> {
         let parent = self.prefix.rfind('/').map_or("", |slash| &self.prefix[..=slash]);
-        let path = parent.trim_end_matches('/');
+        let path = parent.strip_suffix('/').unwrap_or(parent);
         if !parent.is_empty() && path.parse::<Key>().is_err() {
             return Ok(());
         }

@@ -17,37 +17,48 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// processes. Only writes that replace or remove an object take one.
 #[derive(Debug)]
 pub(crate) struct KeyLocks {
-    shards: Vec<Mutex<OwnedFd>>,
+    directory: OwnedFd,
+    /// The lock files, each opened when it is first needed, and never removed.
+    shards: Vec<Mutex<Option<OwnedFd>>>,
 }
 
 /// Holds one shard.
 pub(crate) struct KeyGuard<'a> {
-    file: MutexGuard<'a, OwnedFd>,
+    file: MutexGuard<'a, Option<OwnedFd>>,
 }
 
 impl KeyLocks {
-    /// Opens the lock files in `directory`, which are never removed.
-    pub(crate) fn open(directory: &OwnedFd) -> Result<Self> {
-        let open = |shard| {
-            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-            openat(directory, format!("keys-{shard:02}"), flags, Mode::from_raw_mode(0o644)).map(Mutex::new)
-        };
-        Ok(Self { shards: (0..SHARDS).map(open).collect::<Result<_>>()? })
+    /// Locks whose files lie in `directory`.
+    pub(crate) fn new(directory: OwnedFd) -> Self {
+        Self { directory, shards: (0..SHARDS).map(|_| Mutex::new(None)).collect() }
     }
 
     /// Waits for the shard of `key`; `AGAIN` where it stays held.
     pub(crate) fn lock(&self, key: &str) -> Result<KeyGuard<'_>> {
+        let shard = shard_of(key);
         // A panic under the lock leaves nothing half done: all it guards is one rename or unlink.
-        let file = self.shards[shard_of(key)].lock().unwrap_or_else(PoisonError::into_inner);
-        lock_exclusively(&*file, PATIENCE)?;
+        let mut file = self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
+        let opened = match file.take() {
+            Some(opened) => opened,
+            None => self.open(shard)?,
+        };
+        lock_exclusively(file.insert(opened), PATIENCE)?;
         Ok(KeyGuard { file })
+    }
+
+    fn open(&self, shard: usize) -> Result<OwnedFd> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        openat(&self.directory, format!("keys-{shard:02}"), flags, Mode::from_raw_mode(0o644))
     }
 }
 
 impl Drop for KeyGuard<'_> {
     fn drop(&mut self) {
-        if let Err(errno) = flock(&*self.file, FlockOperation::Unlock) {
+        let Some(file) = self.file.as_ref() else { return };
+        if let Err(errno) = flock(file, FlockOperation::Unlock) {
             tracing::error!(%errno, "a lock on a key could not be given back");
+            // Closing the file does give it back.
+            *self.file = None;
         }
     }
 }

@@ -228,3 +228,67 @@ pub(crate) fn list(
 fn mismatch(upload: &Upload, reason: &'static str) -> Error {
     Error::new(NAME, ErrorKind::PartMismatch).at(&upload.key).because(reason)
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::fs::linkat;
+
+    use super::*;
+    use crate::Config;
+    use crate::write::put;
+    use entrepot_storage::PutMode;
+
+    /// A store on a filesystem whose renames always replace, as NFS's do.
+    fn without_exclusive_rename() -> (tempfile::TempDir, Client) {
+        let directory = tempfile::tempdir().unwrap();
+        let mut client = Client::open(&Config::at(directory.path())).unwrap();
+        client.abilities.rename_noreplace = false;
+        (directory, client)
+    }
+
+    fn filled(client: &Client, key: &Key) -> (Upload, Part) {
+        let upload = staging::begin(client, key).unwrap();
+        let part = part(client, &upload, 1, &[Bytes::from_static(b"content")]).unwrap();
+        (upload, part)
+    }
+
+    #[test]
+    fn a_link_takes_the_place_of_an_exclusive_rename() {
+        let (directory, client) = without_exclusive_rename();
+        let key: Key = "a/object".parse().unwrap();
+        let (upload, part) = filled(&client, &key);
+
+        complete(&client, &upload, &[part]).unwrap();
+        let again = put(&client, &key, &Bytes::from_static(b"other"), &PutMode::IfAbsent).unwrap_err();
+
+        assert_eq!(again.kind(), ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read_to_string(directory.path().join("a/object")).unwrap(), "content");
+        assert!(staging::in_progress(&client).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_completion_cut_off_between_link_and_unlink_is_finished_by_the_next() {
+        let (directory, client) = without_exclusive_rename();
+        let key: Key = "object".parse().unwrap();
+        let (upload, first) = filled(&client, &key);
+        linkat(&client.uploads, &upload.id, &client.root, key.as_str(), AtFlags::empty()).unwrap();
+
+        let late = part(&client, &upload, 2, &[Bytes::from_static(b"late")]).unwrap_err();
+        let completed = complete(&client, &upload, &[first]).unwrap();
+
+        assert_eq!(late.kind(), ErrorKind::UploadGone, "a visible object does not change");
+        assert_eq!(completed.size, 7);
+        assert_eq!(std::fs::read_to_string(directory.path().join("object")).unwrap(), "content");
+        assert!(staging::in_progress(&client).unwrap().is_empty());
+    }
+
+    #[test]
+    fn only_what_one_writer_wrote_in_order_is_taken_as_it_lies() {
+        let extent = |offset, length| Extent { offset, length };
+
+        assert!(lies_in_order(&[extent(0, 3), extent(3, 4)], 7));
+        assert!(!lies_in_order(&[extent(0, 3), extent(3, 4)], 8), "a tail of somebody else's");
+        assert!(!lies_in_order(&[extent(0, 3), extent(4, 3)], 7), "a gap");
+        assert!(!lies_in_order(&[extent(4, 3), extent(0, 4)], 7), "another order");
+    }
+}

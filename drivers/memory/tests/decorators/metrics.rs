@@ -38,11 +38,14 @@ fn calls_are_counted_by_operation_and_by_the_first_segment_of_their_key() {
 }
 
 #[derive(Debug, Default)]
-struct Notes(std::sync::Mutex<Vec<(Operation, String, u64, Option<ErrorKind>)>>);
+struct Notes(std::sync::Mutex<Vec<Note>>);
+
+type Note = (Operation, String, u64, Option<ErrorKind>);
 
 impl Recorder for Notes {
     fn record(&self, seen: &Observation<'_>) {
-        self.0.lock().unwrap().push((seen.operation, seen.subject.to_owned(), seen.bytes, seen.error));
+        let note = (seen.operation, seen.subject.to_owned(), seen.bytes, seen.error);
+        self.0.lock().expect("no test panics while it writes").push(note);
     }
 }
 

@@ -218,21 +218,29 @@ impl Hasher {
         }
     }
 
-    /// The mid-state as text, tagged with algorithm and format. About 240 or 450 characters.
+    /// The mid-state as text, tagged with algorithm and format, with a check sum at the end. About 240
+    /// or 450 characters.
     pub fn save(&self) -> String {
-        let (algorithm, state) = match &self.0 {
-            Running::Sha256(hash) => ("sha256", encode(&hash.serialize())),
-            Running::Sha512(hash) => ("sha512", encode(&hash.serialize())),
-        };
-        format!("{STATE_FORMAT}:{algorithm}:{state}")
+        match &self.0 {
+            Running::Sha256(hash) => Self::tagged(Algorithm::Sha256, &hash.serialize()),
+            Running::Sha512(hash) => Self::tagged(Algorithm::Sha512, &hash.serialize()),
+        }
+    }
+
+    fn tagged(algorithm: Algorithm, state: &[u8]) -> String {
+        let text = format!("{STATE_FORMAT}:{algorithm}:{}", encode(state));
+        format!("{text}:{}", check_sum(&text))
     }
 
     /// Continues from a saved mid-state. `None` when the text was written by another format version
     /// or is damaged: the caller then has to hash again from the first byte.
     pub fn restore(text: &str) -> Option<Self> {
+        let (text, sum) = text.rsplit_once(':')?;
         let (format, rest) = text.split_once(':')?;
         let (algorithm, state) = rest.split_once(':')?;
-        if format != STATE_FORMAT {
+        // `sha2` believes what it is given: a flipped bit would give a wrong digest at best, and a
+        // counter beyond any possible length overflows in it.
+        if format != STATE_FORMAT || sum != check_sum(text) {
             return None;
         }
         let raw = decode(state)?;
@@ -248,6 +256,11 @@ impl Hasher {
             _ => None,
         }
     }
+}
+
+/// Enough of a digest to tell damage; it is no defence against whoever may write to the store.
+fn check_sum(text: &str) -> String {
+    Digest::sha256(text.as_bytes()).hex()[..16].to_owned()
 }
 
 fn encode(raw: &[u8]) -> String {
@@ -319,5 +332,11 @@ mod tests {
         assert!(Hasher::restore(&saved.replace("0.11", "0.12")).is_none());
         assert!(Hasher::restore(&saved[..saved.len() - 2]).is_none());
         assert!(Hasher::restore("").is_none());
+        for at in 0..saved.len() {
+            let mut damaged = saved.clone().into_bytes();
+            damaged[at] = if damaged[at] == b'0' { b'1' } else { b'0' };
+            let damaged = String::from_utf8(damaged).unwrap();
+            assert!(Hasher::restore(&damaged).is_none(), "damaged at {at}");
+        }
     }
 }

@@ -163,6 +163,27 @@ mod shapes {
     }
 
     #[test]
+    fn blanks_escapes_and_the_order_of_fields_change_nothing_but_the_digest() {
+        let built = Image::oci(described(OCI_CONFIG, b"{}"))
+            .layer(described(OCI_LAYER_GZIP, b"l"))
+            .subject(described(OCI_MANIFEST, b"s"))
+            .annotation("a/b", "c")
+            .build();
+        let value: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&built.bytes).unwrap();
+        let read = |bytes: &[u8]| parse(Some(&built.media_type), bytes).unwrap();
+
+        let sorted = serde_json::to_vec(&value).unwrap();
+        let pretty = serde_json::to_vec_pretty(&value).unwrap();
+        let escaped = String::from_utf8(built.bytes.clone()).unwrap();
+        let escaped = escaped.replace("\"digest\"", "\"di\\u0067est\"").replace('/', "\\/");
+
+        assert_ne!(sorted, built.bytes, "the fields are sorted now");
+        for bytes in [sorted, pretty, escaped.into_bytes()] {
+            assert_eq!(read(&bytes), read(&built.bytes));
+        }
+    }
+
+    #[test]
     fn sha512_and_the_empty_descriptor_are_ordinary() {
         let wide = Digest::of(crate::Algorithm::Sha512, b"x").to_string();
         let empty = described(OCI_EMPTY, b"{}");

@@ -230,6 +230,8 @@ fn texts(kind: Kind, node: &Node) -> Result<Json, String> {
         Value::List(items) => {
             items.iter().filter(|item| !item.is_blank()).map(|item| scalar(one, item)).collect()
         }
+        // A header without a value: blank items of a list are left out, so a blank alone is none as well.
+        Value::Scalar(text) if text.is_empty() => Ok(Json::Array(Vec::new())),
         Value::Scalar(_) => scalar(one, node).map(|text| Json::Array(vec![text])),
         Value::Map(_) => Err("a list is expected here, not a section".to_owned()),
     }

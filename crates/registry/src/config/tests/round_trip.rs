@@ -32,6 +32,8 @@ limits: {max_blob_size: 1000}
         "version: 0.1\n",
         "version: 0.1\nstorage: inmemory\n",
         "version: 0.1\nhttp: {net: unix, addr: /run/x.sock}\n",
+        // Found by fuzzing: a header without a value was printed as one with an empty value.
+        "version: 0.1\nhttp: {headers: {X-A:, X-B: '', X-C: ['']}}\n",
         everything,
     ] {
         let printed = show(&config(text));

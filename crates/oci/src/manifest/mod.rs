@@ -22,7 +22,7 @@ mod schema;
 
 pub use json::{MAX_DEPTH, MAX_VALUES};
 pub use platform::Platform;
-pub use schema::{SCHEMAS, Schema, is_manifest_type, schema};
+pub use schema::{SCHEMAS, Schema, is_manifest_type, is_retired, schema};
 
 use fields::{Field, Path, refuse};
 

@@ -42,6 +42,11 @@ pub fn is_manifest_type(media_type: &MediaType) -> bool {
     schema(media_type.as_str()).is_some()
 }
 
+/// Whether this type is recognised only to be refused with a reason: formats the field has given up.
+pub fn is_retired(media_type: &MediaType) -> bool {
+    RETIRED.iter().any(|(retired, _)| media_type.as_str() == *retired)
+}
+
 impl Schema {
     /// The media type as the type everybody else uses.
     pub fn media_type(&self) -> MediaType {

@@ -5,7 +5,6 @@
 
 /// A value that does not follow its grammar. Carries the offending value, cut to 128 characters.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum ParseError {
     /// Not a repository name (distribution-spec, "Pulling manifests", grammar of `<name>`).
     #[error("invalid repository name {value:?}: {reason}")]

@@ -1,0 +1,347 @@
+//! One connection, whatever it runs over, with the time limits actix does not have: headers of later
+//! requests that trickle in, answers nobody reads, and HTTP/2 connections that stay without doing
+//! anything.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use actix_http::Protocol;
+use actix_http::error::DispatchError;
+use actix_server::GracefulShutdownSignal;
+use actix_web::rt::net::{TcpStream, UnixStream};
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::alarm::Alarm;
+use crate::config::Timeouts;
+
+/// How connections of one listener begin.
+pub(super) struct Accept {
+    pub(super) tls: Option<TlsAcceptor>,
+    pub(super) h2c: bool,
+    pub(super) timeouts: Timeouts,
+    pub(super) shutdown: GracefulShutdownSignal,
+}
+
+/// A connection that is ready for HTTP of this version.
+type Accepted = (Conn, Protocol, Option<SocketAddr>);
+
+impl Accept {
+    pub(super) async fn tcp(&self, io: TcpStream) -> Result<Accepted, DispatchError> {
+        let peer = io.peer_addr().ok();
+        // Answers are written whole; waiting for more to send would only delay them.
+        let _ = io.set_nodelay(true);
+        self.begin(Socket::Tcp(io), peer).await
+    }
+
+    pub(super) async fn unix(&self, io: UnixStream) -> Result<Accepted, DispatchError> {
+        self.begin(Socket::Unix(io), None).await
+    }
+
+    async fn begin(&self, socket: Socket, peer: Option<SocketAddr>) -> Result<Accepted, DispatchError> {
+        let begun = timeout(self.timeouts.header, self.negotiate(socket)).await;
+        let (transport, protocol, ahead) = begun.map_err(|_| DispatchError::SlowRequestTimeout)??;
+        Ok((Conn::new(transport, ahead, protocol, self), protocol, peer))
+    }
+
+    async fn negotiate(&self, socket: Socket) -> io::Result<(Transport, Protocol, Bytes)> {
+        let Some(tls) = &self.tls else { return self.in_the_clear(socket).await };
+        let stream = tls.accept(socket).await.inspect_err(|error| {
+            tracing::debug!(%error, "a TLS handshake failed");
+        })?;
+        let protocol = match stream.get_ref().1.alpn_protocol() {
+            Some(b"h2") => Protocol::Http2,
+            _ => Protocol::Http1,
+        };
+        Ok((Transport::Tls(Box::new(stream)), protocol, Bytes::new()))
+    }
+
+    async fn in_the_clear(&self, mut socket: Socket) -> io::Result<(Transport, Protocol, Bytes)> {
+        if !self.h2c {
+            return Ok((Transport::Plain(socket), Protocol::Http1, Bytes::new()));
+        }
+        let (protocol, ahead) = detect(&mut socket).await?;
+        Ok((Transport::Plain(socket), protocol, ahead))
+    }
+}
+
+/// What every HTTP/2 connection begins with (RFC 9113, section 3.4), and no other request can.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Reads just enough to tell the versions apart, and returns it to be read again.
+async fn detect(socket: &mut Socket) -> io::Result<(Protocol, Bytes)> {
+    let mut ahead = BytesMut::with_capacity(PREFACE.len());
+    while ahead.len() < PREFACE.len() {
+        let mut rest = (&mut *socket).take((PREFACE.len() - ahead.len()) as u64);
+        if rest.read_buf(&mut ahead).await? == 0 || !PREFACE.starts_with(&ahead) {
+            return Ok((Protocol::Http1, ahead.freeze()));
+        }
+    }
+    Ok((Protocol::Http2, ahead.freeze()))
+}
+
+enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+enum Transport {
+    Plain(Socket),
+    Tls(Box<TlsStream<Socket>>),
+}
+
+impl Transport {
+    fn certificate(&self) -> Option<Arc<[u8]>> {
+        match self {
+            Transport::Plain(_) => None,
+            Transport::Tls(stream) => stream
+                .get_ref()
+                .1
+                .peer_certificates()?
+                .first()
+                .map(|certificate| Arc::from(certificate.as_ref())),
+        }
+    }
+}
+
+/// What requests know of their connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Connection {
+    /// Whether it is encrypted.
+    pub(crate) secure: bool,
+    /// The client's certificate in DER.
+    pub(crate) certificate: Option<Arc<[u8]>>,
+    state: Rc<State>,
+}
+
+impl Connection {
+    /// Counts a request until what is returned is dropped.
+    pub(crate) fn request(&self) -> InFlight {
+        self.state.in_flight.set(self.state.in_flight.get() + 1);
+        self.state.headers_since.set(None);
+        InFlight(self.state.clone())
+    }
+}
+
+/// What a connection is doing.
+#[derive(Debug)]
+struct State {
+    in_flight: Cell<usize>,
+    /// When the last request ended, or the connection began.
+    idle_since: Cell<Instant>,
+    /// When the first byte of a request came that is not there yet.
+    headers_since: Cell<Option<Instant>>,
+    /// Who wants to know when nothing is in flight any more.
+    reader: RefCell<Option<Waker>>,
+}
+
+/// A request in the hands of the server.
+#[derive(Debug)]
+pub(crate) struct InFlight(Rc<State>);
+
+impl InFlight {
+    /// How many there are on its connection, itself included.
+    pub(crate) fn count(&self) -> usize {
+        self.0.in_flight.get()
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.set(self.0.in_flight.get().saturating_sub(1));
+        if self.0.in_flight.get() == 0 {
+            self.0.idle_since.set(Instant::now());
+            if let Some(reader) = self.0.reader.take() {
+                reader.wake();
+            }
+        }
+    }
+}
+
+/// A connection as actix sees it.
+pub(crate) struct Conn {
+    transport: Transport,
+    /// Read while the version was detected.
+    ahead: Bytes,
+    http2: bool,
+    connection: Connection,
+    header: Duration,
+    idle: Duration,
+    reading: Alarm,
+    writing: Alarm,
+    /// Since when the client does not read.
+    stalled_since: Option<Instant>,
+    shutdown: Pin<Box<dyn Future<Output = ()>>>,
+    draining: bool,
+}
+
+/// How much later than actix the same limit is applied here: its answer to a first request is a 408.
+const AFTER_ACTIX: Duration = Duration::from_secs(1);
+
+/// How long a draining HTTP/2 connection stays after its last answer, so that it is read.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+impl Conn {
+    fn new(transport: Transport, ahead: Bytes, protocol: Protocol, accept: &Accept) -> Self {
+        let state = State {
+            in_flight: Cell::new(0),
+            idle_since: Cell::new(Instant::now()),
+            headers_since: Cell::new(None),
+            reader: RefCell::new(None),
+        };
+        let secure = matches!(transport, Transport::Tls(_));
+        let certificate = transport.certificate();
+        let shutdown = accept.shutdown.clone();
+        Self {
+            transport,
+            ahead,
+            http2: protocol == Protocol::Http2,
+            connection: Connection { secure, certificate, state: Rc::new(state) },
+            header: accept.timeouts.header,
+            idle: accept.timeouts.idle,
+            reading: Alarm::default(),
+            writing: Alarm::default(),
+            stalled_since: None,
+            shutdown: Box::pin(async move { shutdown.notified().await }),
+            draining: false,
+        }
+    }
+
+    pub(super) fn connection(&self) -> Connection {
+        self.connection.clone()
+    }
+
+    fn arrived(&self) {
+        let state = &self.connection.state;
+        if state.in_flight.get() == 0 && state.headers_since.get().is_none() {
+            state.headers_since.set(Some(Instant::now()));
+        }
+    }
+
+    /// What to do about a client that sends nothing at the moment: wait, or end it.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.http2 { self.poll_silence_http2(cx) } else { self.poll_silence_http1(cx) }
+    }
+
+    /// actix limits the headers of a connection's first request, and the time between requests.
+    fn poll_silence_http1(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(since) = self.connection.state.headers_since.get() else { return Poll::Pending };
+        if self.reading.is_over(since + self.header + AFTER_ACTIX, cx) {
+            return Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the request headers are too slow",
+            )));
+        }
+        Poll::Pending
+    }
+
+    /// actix neither ends idle connections that answer its pings, nor drains any.
+    fn poll_silence_http2(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.draining {
+            self.draining = self.shutdown.as_mut().poll(cx).is_ready();
+        }
+        let state = &self.connection.state;
+        if state.in_flight.get() > 0 {
+            *state.reader.borrow_mut() = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let patience = if self.draining { LAST_WORDS } else { self.idle };
+        if self.reading.is_over(state.idle_since.get() + patience, cx) {
+            return Poll::Ready(Ok(())); // the end of the stream, as if the client had closed it
+        }
+        Poll::Pending
+    }
+
+    /// Ends a connection whose client reads nothing for too long.
+    fn watch<T>(&mut self, outcome: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if outcome.is_ready() {
+            self.stalled_since = None;
+            return outcome;
+        }
+        let since = *self.stalled_since.get_or_insert_with(Instant::now);
+        if self.writing.is_over(since + self.idle, cx) {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")));
+        }
+        Poll::Pending
+    }
+}
+
+impl AsyncRead for Conn {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            let length = self.ahead.len().min(buf.remaining());
+            buf.put_slice(&self.ahead[..length]);
+            self.ahead.advance(length);
+            self.arrived();
+            return Poll::Ready(Ok(()));
+        }
+        let before = buf.filled().len();
+        match Pin::new(&mut self.transport).poll_read(cx, buf) {
+            Poll::Pending => self.poll_silence(cx),
+            ready => {
+                if buf.filled().len() > before {
+                    self.arrived();
+                }
+                ready
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Conn {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.transport).poll_write(cx, bytes);
+        self.watch(outcome, cx)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let outcome = Pin::new(&mut self.transport).poll_flush(cx);
+        self.watch(outcome, cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.transport).poll_shutdown(cx)
+    }
+}
+
+/// Passes each call on to whichever variant it is.
+macro_rules! delegate_io {
+    ($type:ty, $($variant:ident),+) => {
+        impl AsyncRead for $type {
+            fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+                match self.get_mut() { $(Self::$variant(io) => Pin::new(io).poll_read(cx, buf),)+ }
+            }
+        }
+
+        impl AsyncWrite for $type {
+            fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+                match self.get_mut() { $(Self::$variant(io) => Pin::new(io).poll_write(cx, bytes),)+ }
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                match self.get_mut() { $(Self::$variant(io) => Pin::new(io).poll_flush(cx),)+ }
+            }
+
+            fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                match self.get_mut() { $(Self::$variant(io) => Pin::new(io).poll_shutdown(cx),)+ }
+            }
+        }
+    };
+}
+
+delegate_io!(Socket, Tcp, Unix);
+delegate_io!(Transport, Plain, Tls);

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use entrepot_oci::{Digest, MediaType};
 use futures_core::stream::BoxStream;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 mod delete;
 mod mount;
@@ -91,21 +91,4 @@ impl std::fmt::Debug for BlobBody {
 /// The media type blobs are served as.
 fn octet_stream() -> MediaType {
     entrepot_oci::media_type::OCTET_STREAM.parse().expect("a constant in the grammar")
-}
-
-/// Refuses a write where the configuration says so.
-pub(crate) fn writable(config: &crate::Config) -> Result<()> {
-    if config.read_only {
-        return Err(Error::Disabled("the registry is read-only (storage.maintenance.readonly.enabled)"));
-    }
-    Ok(())
-}
-
-/// Refuses a delete where the configuration says so.
-pub(crate) fn deletable(config: &crate::Config) -> Result<()> {
-    writable(config)?;
-    if !config.delete_enabled {
-        return Err(Error::Disabled("deleting is switched off (storage.delete.enabled)"));
-    }
-    Ok(())
 }

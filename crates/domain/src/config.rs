@@ -13,8 +13,8 @@ pub struct Config {
     pub max_tags_per_push: usize,
     /// Whether manifests, tags and blobs may be deleted. Default true.
     pub delete_enabled: bool,
-    /// Refuses every write while true. Default false.
-    pub read_only: bool,
+    /// Which repositories take no writes at the start; see [`crate::Registry::set_read_only`].
+    pub read_only: ReadOnly,
     /// Memory all uploads together may use for parts. Default 1 GiB.
     pub upload_memory_bytes: u64,
     /// How long an upload waits for memory before it is answered with "busy". Default 10 s.
@@ -36,10 +36,33 @@ pub struct Config {
     pub manifest_ttl: Duration,
     /// How long a cached tag may be stale; zero does not cache tags. Default 0.
     pub tag_ttl: Duration,
+    /// Tags read at once when all tags of a manifest are looked for. Default 32.
+    pub tag_lookups_in_flight: usize,
     /// A record a pusher relies on is touched when older than this. Default 6 h.
     pub touch_after: Duration,
     /// Rules for manifests.
     pub manifests: ManifestRules,
+}
+
+/// Which repositories take no writes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadOnly {
+    /// All of them.
+    pub everything: bool,
+    /// Those of these names, and everything below them: `team` covers `team` and `team/app`.
+    pub repositories: Vec<String>,
+}
+
+impl ReadOnly {
+    /// Whether `repository` takes no writes.
+    pub fn covers(&self, repository: &str) -> bool {
+        let below = |prefix: &String| {
+            repository
+                .strip_prefix(prefix.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.everything || self.repositories.iter().any(below)
+    }
 }
 
 /// Rules a manifest has to satisfy besides the specification.
@@ -53,6 +76,9 @@ pub struct ManifestRules {
     pub urls_deny: Vec<UrlPattern>,
     /// Accept descriptors whose size differs from the stored content.
     pub ignore_sizes: bool,
+    /// Keep manifests of types the registry does not know, without looking into them: nothing they may
+    /// name is checked or kept for their sake.
+    pub store_unknown_types: bool,
     /// Deepest nesting of indexes. Default 8; zero means the default.
     pub max_index_depth: usize,
 }
@@ -88,7 +114,7 @@ impl Default for Config {
             max_blob_bytes: None,
             max_tags_per_push: 100,
             delete_enabled: true,
-            read_only: false,
+            read_only: ReadOnly::default(),
             upload_memory_bytes: 1024 * MIB,
             upload_patience: Duration::from_secs(10),
             part_bytes: None,
@@ -99,8 +125,23 @@ impl Default for Config {
             link_ttl: Duration::from_secs(60),
             manifest_ttl: Duration::from_secs(60),
             tag_ttl: Duration::ZERO,
+            tag_lookups_in_flight: 32,
             touch_after: 6 * HOUR,
             manifests: ManifestRules::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_only_name_covers_what_lies_below_it_and_nothing_beside() {
+        let read_only = ReadOnly { everything: false, repositories: vec!["team/a".into()] };
+
+        assert!(read_only.covers("team/a") && read_only.covers("team/a/b"));
+        assert!(!read_only.covers("team/ab") && !read_only.covers("team") && !read_only.covers("x/team/a"));
+        assert!(ReadOnly { everything: true, repositories: Vec::new() }.covers("x"));
     }
 }

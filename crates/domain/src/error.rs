@@ -9,7 +9,6 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A failed verb. The front end maps each variant to one answer; inner detail goes to the log only.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Error {
     /// The repository never held anything.
     #[error("repository {0} is not known")]
@@ -113,7 +112,7 @@ pub enum Error {
     },
     /// The store failed. Never a statement about whether content exists.
     #[error("the store failed: {0}")]
-    Store(#[from] entrepot_storage::Error),
+    Store(#[source] entrepot_storage::Error),
     /// A record in the store cannot be read: written by a newer version, or damaged.
     #[error("record {key} is unreadable: {reason}")]
     Record {
@@ -122,6 +121,16 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+impl From<entrepot_storage::Error> for Error {
+    /// A range past the end is the client's mistake, not the store's failure.
+    fn from(error: entrepot_storage::Error) -> Self {
+        match error.kind() {
+            entrepot_storage::ErrorKind::RangeNotSatisfiable { size } => Error::RangeNotSatisfiable { size },
+            _ => Error::Store(error),
+        }
+    }
 }
 
 impl Error {

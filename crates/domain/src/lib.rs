@@ -20,6 +20,7 @@ pub mod registry;
 pub mod tags;
 pub mod uploads;
 
+pub use catalog::{Listing, Page};
 pub use config::Config;
 pub use error::{Error, Result};
 pub use registry::Registry;

@@ -1,10 +1,12 @@
 //! The registry as a value: what it is made of, and how it is made.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
+use entrepot_oci::RepositoryName;
 use entrepot_storage::{PartBudget, SharedDriver};
 
-use crate::config::Config;
+use crate::config::{Config, ReadOnly};
+use crate::error::{Error, Result};
 use crate::ports::{Cache, Clock, Entropy, System};
 use crate::uploads::token::TokenKeys;
 
@@ -22,6 +24,7 @@ pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) tokens: TokenKeys,
     pub(crate) budget: PartBudget,
+    read_only: RwLock<ReadOnly>,
     /// The rule this registry breaks on purpose.
     #[cfg(feature = "mutations")]
     pub(crate) mutation: Option<crate::mutation::Mutation>,
@@ -49,7 +52,9 @@ impl Registry {
     pub fn new(parts: Parts) -> Self {
         let Parts { store, cache, clock, entropy, tokens, config } = parts;
         let budget = PartBudget::new(config.upload_memory_bytes, config.upload_patience);
+        let read_only = RwLock::new(config.read_only.clone());
         Self(Arc::new(Inner {
+            read_only,
             store,
             cache,
             clock,
@@ -91,5 +96,34 @@ impl Registry {
     /// The store it was made over.
     pub fn store(&self) -> &SharedDriver {
         &self.0.store
+    }
+
+    /// Changes which repositories take no writes, from the next request on.
+    pub fn set_read_only(&self, read_only: ReadOnly) {
+        *self.0.read_only.write().unwrap_or_else(PoisonError::into_inner) = read_only;
+    }
+
+    /// Whether `repository` takes no writes now. Any text may be asked about.
+    pub fn is_read_only(&self, repository: &str) -> bool {
+        self.0.read_only.read().unwrap_or_else(PoisonError::into_inner).covers(repository)
+    }
+}
+
+impl Inner {
+    /// Refuses a write to a repository that takes none.
+    pub(crate) fn writable(&self, name: &RepositoryName) -> Result<()> {
+        if self.read_only.read().unwrap_or_else(PoisonError::into_inner).covers(name.as_str()) {
+            return Err(Error::Disabled("the repository is read-only (storage.maintenance.readonly)"));
+        }
+        Ok(())
+    }
+
+    /// Refuses a delete where deletes are switched off.
+    pub(crate) fn deletable(&self, name: &RepositoryName) -> Result<()> {
+        self.writable(name)?;
+        if !self.config.delete_enabled {
+            return Err(Error::Disabled("deleting is switched off (storage.delete.enabled)"));
+        }
+        Ok(())
     }
 }

@@ -2,7 +2,6 @@
 
 use entrepot_oci::{Digest, Reference, RepositoryName, Tag};
 
-use crate::blobs::deletable;
 use crate::catalog::{Listing, Page};
 use crate::error::{Error, Result};
 use crate::layout;
@@ -13,7 +12,7 @@ use crate::registry::{Inner, Registry};
 impl Registry {
     /// Deletes a tag (`protocol.md` 2.6). What it named stays, and so do other tags.
     pub async fn delete_tag(&self, name: &RepositoryName, tag: &Tag) -> Result<()> {
-        deletable(&self.0.config)?;
+        self.0.deletable(name)?;
         let key = layout::tag(name, tag);
         let cache_key = CacheKey::Tag(name.clone(), tag.clone());
         self.0.cache.invalidate(&cache_key).await;

@@ -4,7 +4,6 @@ use entrepot_oci::{Digest, RepositoryName};
 use futures_util::future::try_join;
 
 use super::publish::visible;
-use super::writable;
 use crate::error::Result;
 use crate::layout;
 use crate::record::{ATTEMPTS, Life, Pointer, Slot, Swap};
@@ -30,7 +29,7 @@ impl Registry {
         digest: &Digest,
         from: &RepositoryName,
     ) -> Result<Mount> {
-        writable(&self.0.config)?;
+        self.0.writable(name)?;
         let source_key = layout::link(digest, from);
         let (source, (blob, link)) =
             try_join(self.0.load::<Pointer>(&source_key), self.0.load_pair(name, digest)).await?;

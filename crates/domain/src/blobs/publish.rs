@@ -51,7 +51,7 @@ impl Inner {
         link: Slot<Pointer>,
     ) -> Result<()> {
         if attempt.was == BlobThen::Taken {
-            return self.settle(name, digest, own).await;
+            return self.settle(name, digest, own, Some(link)).await;
         }
         let blob_key = layout::blob(digest);
         let publish = self.swap(&blob_key, attempt.expect.as_ref(), own);
@@ -62,7 +62,7 @@ impl Inner {
                 return Ok(());
             }
             publish.await?;
-            return self.settle(name, digest, own).await;
+            return self.settle(name, digest, own, None).await;
         }
         let link_key = layout::link(digest, name);
         let claim = self.swap(&link_key, link.version.as_ref(), own);
@@ -75,15 +75,24 @@ impl Inner {
         {
             self.publish_again(digest, own).await?;
         }
-        self.settle(name, digest, own).await
+        self.settle(name, digest, own, None).await
     }
 
     /// Step 5: links `name` to whatever the blob record names now. `claim` is what a new link says until
-    /// the blob record has been read.
-    pub(crate) async fn settle(&self, name: &RepositoryName, digest: &Digest, claim: &Pointer) -> Result<()> {
+    /// the blob record has been read. `seen` is the link as it was read earlier in the same request: good
+    /// for a compare-and-swap, but a link that was live then is read again.
+    pub(crate) async fn settle(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+        claim: &Pointer,
+        seen: Option<Slot<Pointer>>,
+    ) -> Result<()> {
         let link_key = layout::link(digest, name);
+        let is_live = |link: &Pointer| link.state == Life::Live;
+        let mut seen = seen.filter(|slot| !slot.record.as_ref().is_some_and(is_live));
         for attempt in 0..ATTEMPTS {
-            if let Some((link, version)) = self.claim_link(&link_key, claim).await? {
+            if let Some((link, version)) = self.claim_link(&link_key, claim, seen.take()).await? {
                 let Some(blob) = self.rescue_blob(digest).await? else {
                     return Err(Error::busy("the blob was collected under this push"));
                 };
@@ -100,10 +109,18 @@ impl Inner {
         Err(Error::busy("too many pushes of one blob at once"))
     }
 
-    /// Reads the link and makes it live: creates a claim, or rescues a condemned one. `None` after a
-    /// lost race.
-    async fn claim_link(&self, key: &Key, claim: &Pointer) -> Result<Option<(Pointer, Option<Version>)>> {
-        let found = self.load::<Pointer>(key).await?;
+    /// Reads the link, unless it was `seen`, and makes it live: creates a claim, or rescues a condemned
+    /// one. `None` after a lost race.
+    async fn claim_link(
+        &self,
+        key: &Key,
+        claim: &Pointer,
+        seen: Option<Slot<Pointer>>,
+    ) -> Result<Option<(Pointer, Option<Version>)>> {
+        let found = match seen {
+            Some(seen) => seen,
+            None => self.load::<Pointer>(key).await?,
+        };
         let wanted = match &found.record {
             Some(link) if link.state == Life::Live => return Ok(Some((link.clone(), found.version))),
             Some(link) if link.visible().is_some() => link.in_state(Life::Live),

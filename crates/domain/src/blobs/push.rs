@@ -7,8 +7,8 @@ use futures_core::Stream;
 use futures_util::StreamExt;
 use futures_util::future::try_join;
 
+use super::BodyError;
 use super::publish::{Attempt, visible};
-use super::{BodyError, writable};
 use crate::error::{Error, Result};
 use crate::layout;
 use crate::mutation::Mutation;
@@ -49,14 +49,14 @@ impl Inner {
     where
         S: Stream<Item = Result<Bytes, BodyError>> + Unpin,
     {
-        writable(&self.config)?;
+        self.writable(name)?;
         self.check_blob_size(size.unwrap_or(0))?;
         // The blob record is read before the bytes exist anywhere (r2).
         let (mut blob, link) = self.load_pair(name, digest).await?;
         if self.is_intact(&blob).await? {
             let received = self.drain(digest, size, body).await?;
             let (known, _) = visible(&blob).expect("an intact blob is visible");
-            self.settle(name, digest, known).await?;
+            self.settle(name, digest, known, Some(link)).await?;
             return Ok(received);
         }
         let own = self.store_bytes(digest, size, owner, body).await?;

@@ -99,7 +99,7 @@ impl Inner {
 
     /// The blob's size if a push may rely on it: link and blob record live, rescued where condemned,
     /// touched where old, agreeing on the bytes.
-    async fn rely_on_blob(&self, name: &RepositoryName, digest: &Digest) -> Result<Option<u64>> {
+    pub(crate) async fn rely_on_blob(&self, name: &RepositoryName, digest: &Digest) -> Result<Option<u64>> {
         let (blob, link) = self.load_pair(name, digest).await?;
         let (Some((record, _)), Some((claim, _))) = (visible(&blob), visible(&link)) else {
             return Ok(None);

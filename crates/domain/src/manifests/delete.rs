@@ -4,7 +4,6 @@ use entrepot_oci::{Digest, Reference, RepositoryName, Tag};
 use entrepot_storage::{Key, Version};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use crate::blobs::deletable;
 use crate::error::{Error, Result};
 use crate::layout;
 use crate::ports::CacheKey;
@@ -22,7 +21,7 @@ impl Registry {
     /// Deletes a manifest with every tag that names it. Fails with [`Error::StillReferenced`] while an
     /// index of the repository names it.
     pub async fn delete_manifest(&self, name: &RepositoryName, digest: &Digest) -> Result<()> {
-        deletable(&self.0.config)?;
+        self.0.deletable(name)?;
         self.0.delete_manifest(name, digest).await
     }
 }
@@ -34,6 +33,10 @@ impl Inner {
             let found = self.load::<ManifestRecord>(&key).await?;
             let Some(record) = found.record.as_ref().filter(|record| record.is_visible()) else {
                 self.forget_referrer(name, digest, &found).await?;
+                if attempt > 0 {
+                    // Another delete or a collector finished what this one began.
+                    return Ok(());
+                }
                 return Err(self.manifest_unknown(name, &Reference::Digest(*digest)).await?);
             };
             // Asked here so that no tag is touched in vain; asked again below, where it counts.
@@ -42,22 +45,26 @@ impl Inner {
             }
             self.cache.invalidate(&CacheKey::Manifest(name.clone(), *digest)).await;
             let condemned = record.in_state(ManifestState::Condemned);
-            match self.swap(&key, found.version.as_ref(), &condemned).await? {
-                Swap::Won(version) => return self.kill_manifest(name, digest, record, version).await,
-                Swap::Lost(_) => self.pause(attempt).await,
+            if let Swap::Won(version) = self.swap(&key, found.version.as_ref(), &condemned).await?
+                && self.kill_manifest(name, digest, record, version).await?
+            {
+                return Ok(());
             }
+            self.pause(attempt).await;
         }
         Err(Error::busy("too many changes of one manifest at once"))
     }
 
-    /// Steps 2 to 4, after the condemnation was answered.
+    /// Steps 2 to 4, after the condemnation was answered. False where the kill was lost and the manifest
+    /// is still there: a push rescued it, or a collector that saw an older state healed it. The two look
+    /// alike, and a delete that was acknowledged for the second would never have happened.
     async fn kill_manifest(
         &self,
         name: &RepositoryName,
         digest: &Digest,
         record: &ManifestRecord,
         condemned: Version,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let key = layout::manifest(name, digest);
         for tag in self.tags_naming(name, digest).await? {
             self.untag(name, &tag, digest).await?;
@@ -69,14 +76,14 @@ impl Inner {
         let dead = record.in_state(ManifestState::Dead);
         let killed = self.swap(&key, Some(&condemned), &dead).await?;
         self.cache.invalidate(&CacheKey::Manifest(name.clone(), *digest)).await;
-        if killed.is_won() {
-            if let Some(subject) = &record.subject {
-                self.remove_referrer(name, subject, digest).await?;
-            }
-            self.leave_catalog(name).await?;
+        if let Swap::Lost(now) = killed {
+            return Ok(!now.record.is_some_and(|record| record.is_visible()));
         }
-        // Lost: a push rescued the manifest, which counts as having come after this delete.
-        Ok(())
+        if let Some(subject) = &record.subject {
+            self.remove_referrer(name, subject, digest).await?;
+        }
+        self.leave_catalog(name).await?;
+        Ok(true)
     }
 
     /// Finishes what an interrupted delete of a referrer left behind.
@@ -160,7 +167,7 @@ impl Inner {
                     let names = found.record.is_some_and(|record| record.names(digest));
                     Ok::<_, Error>(names.then(|| layout::last_segment(&key).parse().ok()).flatten())
                 })
-                .buffer_unordered(PARALLEL)
+                .buffer_unordered(self.config.tag_lookups_in_flight.max(1))
                 .try_filter_map(|tag| async move { Ok(tag) })
                 .try_collect()
                 .await?;

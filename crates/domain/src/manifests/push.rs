@@ -13,7 +13,6 @@ use futures_util::future::{try_join, try_join_all};
 
 use super::read::served;
 use super::{ManifestPush, ManifestPushed, TagCondition, rules};
-use crate::blobs::writable;
 use crate::error::{Error, Result};
 use crate::layout;
 use crate::mutation::Mutation;
@@ -34,12 +33,12 @@ impl Registry {
     /// Repeating the request is safe, and writes nothing where everything is in place.
     pub async fn put_manifest(&self, name: &RepositoryName, push: ManifestPush) -> Result<ManifestPushed> {
         let inner = &self.0;
-        writable(&inner.config)?;
+        inner.writable(name)?;
         let limit = inner.config.max_manifest_bytes;
         if push.bytes.len() as u64 > limit {
             return Err(Error::TooLarge { limit });
         }
-        let parsed = manifest::parse(push.content_type.as_ref(), &push.bytes)?;
+        let parsed = rules::read(&inner.config.manifests, push.content_type.as_ref(), &push.bytes)?;
         rules::check_urls(&inner.config.manifests, &parsed)?;
         let pushing = Pushing::new(inner, name, push, parsed)?;
         pushing.run().await?;

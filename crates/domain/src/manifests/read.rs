@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use entrepot_oci::{Descriptor, Digest, Reference, RepositoryName, Tag};
+use entrepot_oci::{Descriptor, Digest, Reference, RepositoryName, Tag, manifest};
 
 use crate::blobs::Intent;
 use crate::error::{Error, Result};
@@ -20,6 +20,27 @@ impl Registry {
         };
         match self.0.committed_manifest(name, &digest).await? {
             Some(manifest) => Ok(manifest),
+            None => Err(self.0.manifest_unknown(name, reference).await?),
+        }
+    }
+
+    /// The linux/amd64 image of a Docker manifest list, for clients from before there were lists.
+    pub async fn image_of_list(
+        &self,
+        name: &RepositoryName,
+        reference: &Reference,
+        list: &CachedManifest,
+    ) -> Result<CachedManifest> {
+        let parsed = manifest::parse(Some(&list.descriptor.media_type), &list.bytes)?;
+        let wanted = parsed.children().find(|child| {
+            child.platform.as_ref().is_some_and(|at| at.os == "linux" && at.architecture == "amd64")
+        });
+        let image = match wanted {
+            Some(child) => self.0.committed_manifest(name, &child.descriptor.digest).await?,
+            None => None,
+        };
+        match image {
+            Some(image) => Ok(image),
             None => Err(self.0.manifest_unknown(name, reference).await?),
         }
     }

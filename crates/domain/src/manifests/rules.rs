@@ -1,9 +1,38 @@
 //! Rules a manifest has to satisfy besides the specification.
 
-use entrepot_oci::manifest::{Manifest, Referenced};
+use std::collections::BTreeMap;
+
+use entrepot_oci::MediaType;
+use entrepot_oci::manifest::{self, Kind, Manifest, Referenced};
 
 use crate::config::{IndexPlatforms, ManifestRules};
 use crate::error::{Error, Result};
+
+/// Reads a manifest. One of an unknown type is taken as it is where the rules say so; formats the field
+/// has given up are refused all the same.
+pub(crate) fn read(
+    rules: &ManifestRules,
+    content_type: Option<&MediaType>,
+    bytes: &[u8],
+) -> Result<Manifest> {
+    match content_type {
+        Some(unknown)
+            if rules.store_unknown_types
+                && !manifest::is_manifest_type(unknown)
+                && !manifest::is_retired(unknown) =>
+        {
+            Ok(Manifest {
+                media_type: unknown.clone(),
+                kind: Kind::Image,
+                references: Vec::new(),
+                subject: None,
+                artifact_type: None,
+                annotations: BTreeMap::new(),
+            })
+        }
+        known => Ok(manifest::parse(known, bytes)?),
+    }
+}
 
 /// Refuses urls the configuration does not allow. The registry itself never fetches one.
 pub(crate) fn check_urls(rules: &ManifestRules, manifest: &Manifest) -> Result<()> {

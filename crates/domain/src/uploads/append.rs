@@ -7,10 +7,9 @@ use futures_core::Stream;
 use futures_util::StreamExt;
 
 use super::{Phase, Progress, Session};
-use crate::blobs::{BodyError, Intake, writable};
+use crate::blobs::{BodyError, Intake};
 use crate::error::{Error, Result};
 use crate::layout;
-use crate::mutation::Mutation;
 use crate::record::{SessionRecord, SessionState, Slot, Swap};
 use crate::registry::{Inner, Registry};
 
@@ -32,7 +31,7 @@ impl Registry {
         S: Stream<Item = Result<Bytes, BodyError>> + Unpin,
     {
         let inner = &self.0;
-        writable(&inner.config)?;
+        inner.writable(&session.repository)?;
         let found = inner.open_record(session, offset.unwrap_or(0)).await?;
         let standing = Standing::of(session, found)?;
         if offset.is_some_and(|offset| offset != standing.offset) {
@@ -94,7 +93,9 @@ impl Inner {
     }
 
     pub(super) fn mismatch(&self, session: &Session, offset: u64) -> Error {
-        Error::OffsetMismatch { offset, session: self.started(session) }
+        // A session nothing has arrived for may have no record yet: its first token stays the right one.
+        let session = if offset == 0 { session.clone() } else { self.started(session) };
+        Error::OffsetMismatch { offset, session }
     }
 
     async fn append<S>(
@@ -111,7 +112,7 @@ impl Inner {
         let hasher = standing.hasher.unwrap_or_else(|| Hasher::new(session.algorithm));
         let keys = self.data_keys(Some(&session.id), None);
         let was_fresh = standing.version.is_none();
-        let mut saved = Saved { version: standing.version };
+        let mut saved = Saved { version: standing.version, uncertain: false };
         let mut intake = Intake::open(self, standing.append, hasher, begin, keys).await?;
 
         let broken = match self.take_body(session, &mut intake, &mut saved, &mut body).await {
@@ -119,7 +120,7 @@ impl Inner {
             // What arrived is kept: the client resumes from there.
             Err(Error::BodyBroken(reason)) => Some(Error::BodyBroken(reason)),
             Err(error) => {
-                if was_fresh && saved.version.is_none() {
+                if was_fresh && saved.is_unheard_of() {
                     intake.abandon().await;
                 }
                 return Err(error);
@@ -173,9 +174,8 @@ impl Inner {
         let (offset, hasher) = (intake.received, intake.hasher.clone());
         let suspended = intake.suspend().await?;
         let record = self.open_session_record(session, offset, &hasher, Some(suspended.state.clone()));
-        let created = saved.version.is_none();
         if let Err(error) = self.save_record(session, saved, &record).await {
-            if created {
+            if saved.is_unheard_of() {
                 self.free(&suspended.state).await;
             }
             return Err(error);
@@ -187,11 +187,11 @@ impl Inner {
 
     async fn save_record(&self, session: &Session, saved: &mut Saved, record: &SessionRecord) -> Result<()> {
         let key = layout::upload(&session.id).ok_or(Error::UploadUnknown)?;
-        match self.swap(&key, saved.version.as_ref(), record).await? {
+        saved.uncertain = true;
+        let swap = self.swap(&key, saved.version.as_ref(), record).await?;
+        saved.uncertain = false;
+        match swap {
             Swap::Won(version) => saved.version = Some(version),
-            Swap::Lost(now) if now.record.is_none() && self.broken(Mutation::SessionRecreated) => {
-                self.swap(&key, None, record).await?;
-            }
             Swap::Lost(now) => {
                 return match now.record {
                     Some(other) if other.repository != session.repository => Err(Error::UploadUnknown),
@@ -270,6 +270,15 @@ impl Inner {
 /// The record version a request's next save must meet.
 struct Saved {
     version: Option<Version>,
+    /// A save failed in a way that does not tell whether it was applied, or will be.
+    uncertain: bool,
+}
+
+impl Saved {
+    /// Whether no record of the session, now or later, can name the bytes of this request.
+    const fn is_unheard_of(&self) -> bool {
+        self.version.is_none() && !self.uncertain
+    }
 }
 
 pub(super) fn tombstone(repository: entrepot_oci::RepositoryName) -> SessionRecord {

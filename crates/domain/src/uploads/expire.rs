@@ -14,7 +14,7 @@ use crate::blobs::visible;
 use crate::error::{Error, Result};
 use crate::layout;
 use crate::mutation::Mutation;
-use crate::record::{ATTEMPTS, Class, Life, Pointer, SessionRecord, SessionState, Slot, Swap};
+use crate::record::{ATTEMPTS, Class, Life, Pointer, Publishing, SessionRecord, SessionState, Slot, Swap};
 use crate::registry::{Inner, Registry};
 
 /// When sessions and orphans are old enough to be ended.
@@ -139,7 +139,8 @@ impl Inner {
         record: &SessionRecord,
     ) -> Result<()> {
         let Some(publish) = &record.publish else { return Ok(()) };
-        let dead = tombstone(record.repository.clone());
+        // The grave remembers the attempt: whoever finds the bytes after a crash has to fence them as well.
+        let dead = SessionRecord { publish: record.publish.clone(), ..tombstone(record.repository.clone()) };
         let Swap::Won(_) = self.swap(key, found.version.as_ref(), &dead).await? else { return Ok(()) };
         self.fence(&publish.digest, &publish.inst).await
     }
@@ -234,8 +235,13 @@ impl Inner {
         };
         let mut ownerless = Vec::new();
         for (key, owner) in candidates {
-            if self.is_ownerless(&owner, expiry.dry_run).await? {
-                ownerless.push(key);
+            match self.owner(&owner, expiry.dry_run).await? {
+                Owner::Alive => {}
+                // An attempt to publish these very bytes may still be on its way.
+                Owner::Ended(Some(publish)) if publish.inst == key => {
+                    self.sweep_known(&key, &publish.digest, expiry, done).await?;
+                }
+                Owner::Ended(_) => ownerless.push(key),
             }
         }
         if ownerless.is_empty() {
@@ -254,16 +260,18 @@ impl Inner {
         Ok(())
     }
 
-    /// Whether the session is dead, or absent and made dead now.
-    async fn is_ownerless(&self, owner: &str, dry_run: bool) -> Result<bool> {
-        let Some(key) = layout::upload(owner) else { return Ok(false) };
+    /// What has become of a session. One that is absent is made dead now.
+    async fn owner(&self, owner: &str, dry_run: bool) -> Result<Owner> {
+        let Some(key) = layout::upload(owner) else { return Ok(Owner::Alive) };
         let found = self.load::<SessionRecord>(&key).await?;
         match found.record {
-            Some(record) => Ok(record.state == SessionState::Dead),
-            None if dry_run => Ok(true),
+            Some(record) if record.state == SessionState::Dead => Ok(Owner::Ended(record.publish)),
+            Some(_) => Ok(Owner::Alive),
+            None if dry_run => Ok(Owner::Ended(None)),
             None => {
                 let grave = tombstone("orphan".parse().expect("a constant in the grammar"));
-                Ok(self.swap(&key, None, &grave).await?.is_won())
+                let buried = self.swap(&key, None, &grave).await?.is_won();
+                Ok(if buried { Owner::Ended(None) } else { Owner::Alive })
             }
         }
     }
@@ -297,4 +305,12 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+/// The session some bytes belong to.
+enum Owner {
+    /// It may still publish them, or its own expiry will free them.
+    Alive,
+    /// It takes nothing more. What it was publishing, if it came to that.
+    Ended(Option<Publishing>),
 }

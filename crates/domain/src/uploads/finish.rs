@@ -9,7 +9,7 @@ use futures_util::future::try_join;
 
 use super::append::Standing;
 use super::{Finish, Phase, Session};
-use crate::blobs::{Attempt, BodyError, Intake, visible, writable};
+use crate::blobs::{Attempt, BodyError, Intake};
 use crate::error::{Error, Result};
 use crate::layout;
 use crate::mutation::Mutation;
@@ -26,7 +26,7 @@ impl Registry {
     where
         S: Stream<Item = Result<Bytes, BodyError>> + Unpin,
     {
-        writable(&self.0.config)?;
+        self.0.writable(&session.repository)?;
         if session.phase == Phase::Fresh && finish.offset.unwrap_or(0) == 0 {
             return self.0.finish_at_once(session, &finish, body).await;
         }
@@ -75,18 +75,16 @@ impl Inner {
                 self.finish_recorded(session, finish, futures_util::stream::empty()).await
             }
             Some(record) => Err(self.mismatch(session, record.offset)),
-            None if received == 0 && self.is_held(session, &finish.digest).await? => Ok(()),
+            None if received == 0
+                && self.rely_on_blob(&session.repository, &finish.digest).await?.is_some() =>
+            {
+                Ok(())
+            }
             None => {
                 self.bury_fresh(&key, session).await?;
                 Err(mismatch)
             }
         }
-    }
-
-    /// Whether the repository holds the blob already.
-    async fn is_held(&self, session: &Session, digest: &Digest) -> Result<bool> {
-        let (blob, link) = self.load_pair(&session.repository, digest).await?;
-        Ok(visible(&blob).is_some() && visible(&link).is_some())
     }
 
     /// Closes a session that has a record.
@@ -106,7 +104,9 @@ impl Inner {
                 let own = self.complete(session, &key, &found, finish, body).await?;
                 self.move_and_publish(session, &key, found, own, (finish.digest, blob, link)).await
             }
-            _ if visible(&blob).is_some() && visible(&link).is_some() => Ok(()),
+            // The session has ended: this repeats a commit that was answered, if the repository holds the
+            // blob. Its link may still be the claim of a crashed attempt, so it is looked at as HEAD does.
+            _ if self.rely_on_blob(name, &finish.digest).await?.is_some() => Ok(()),
             _ => Err(Error::UploadUnknown),
         }
     }
@@ -144,8 +144,9 @@ impl Inner {
             return self.complete_rehashed(intake, &finish.digest).await;
         }
         if computed != finish.digest {
-            intake.abandon().await;
+            // The session ends before its bytes do: until then another request may publish them.
             self.kill_open(key, found, record).await?;
+            intake.abandon().await;
             return Err(Error::DigestMismatch { expected: finish.digest, computed });
         }
         Ok(Own::from(intake.finish().await?))
@@ -187,6 +188,9 @@ impl Inner {
         let record = self.publishing(session, &own, &digest, &attempt)?;
         match self.swap(key, found.version.as_ref(), &record).await? {
             Swap::Won(_) => {}
+            Swap::Lost(now) if now.record.is_none() && self.broken(Mutation::SessionRecreated) => {
+                return self.recreate(key, found).await;
+            }
             // Another replica closes the same session: its attempt is continued, not a second one begun.
             Swap::Lost(now) => return self.join_attempt(session, key, now, &digest).await,
         }
@@ -270,6 +274,15 @@ impl Inner {
             self.publish_again(&publish.digest, &own).await?;
         }
         self.publish(&session.repository, &publish.digest, &own, &attempt, link).await
+    }
+}
+
+impl Inner {
+    /// The mistake of r12, for the test of the tests.
+    async fn recreate(&self, key: &Key, found: Slot<SessionRecord>) -> Result<()> {
+        let record = found.record.ok_or(Error::UploadUnknown)?;
+        self.swap(key, None, &record).await?;
+        Err(Error::busy("the session was made anew"))
     }
 }
 

@@ -37,6 +37,10 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// Sizes of pages.
     pub lists: Lists,
+    /// Answer a Docker manifest list asked for by tag with its linux/amd64 image where the client's
+    /// `Accept` names no list: what distribution does for clients from before there were lists.
+    /// Default false.
+    pub manifest_list_downgrade: bool,
     /// Advertised smallest chunk of an upload in bytes (`OCI-Chunk-Min-Length`); `None` means any.
     pub min_chunk_bytes: Option<u64>,
 }
@@ -57,6 +61,7 @@ impl Default for Config {
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             lists: Lists::default(),
+            manifest_list_downgrade: false,
             min_chunk_bytes: None,
         }
     }

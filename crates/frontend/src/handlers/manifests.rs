@@ -5,7 +5,7 @@ use entrepot_api::{Failure, Status, header, parameter};
 use entrepot_auth::Grant;
 use entrepot_domain::blobs::Intent;
 use entrepot_domain::manifests::{ManifestPush, TagCondition};
-use entrepot_oci::{MediaType, Reference, etag};
+use entrepot_oci::{Descriptor, MediaType, Reference, etag, media_type};
 use serde_json::json;
 
 use crate::access;
@@ -27,8 +27,24 @@ pub(crate) async fn pull(context: &Context<'_>, _: Grant) -> Result<Answer, Fail
             return Ok(manifest::not_modified(context, &reference, &known));
         }
     }
-    let found = registry.get_manifest(name, &reference).await.map_err(failed)?;
+    let mut found = registry.get_manifest(name, &reference).await.map_err(failed)?;
+    if wants_image(context, &reference, &found.descriptor) {
+        found = registry.image_of_list(name, &reference, &found).await.map_err(failed)?;
+    }
     Ok(manifest::content(context, &reference, &found.descriptor, Some(found.bytes)))
+}
+
+/// Whether a list is to be answered with the image an old client means by it.
+fn wants_image(context: &Context<'_>, reference: &Reference, found: &Descriptor) -> bool {
+    let by_tag = matches!(reference, Reference::Tag(_));
+    if !context.shared.config.manifest_list_downgrade
+        || !by_tag
+        || found.media_type != *media_type::DOCKER_MANIFEST_LIST
+    {
+        return false;
+    }
+    let mut accepted = context.head.headers().get_all("accept").filter_map(|value| value.to_str().ok());
+    !accepted.any(|value| value.contains(media_type::DOCKER_MANIFEST_LIST))
 }
 
 /// `HEAD` of a manifest. To somebody who may push, the answer promises that the manifest can be relied on.
@@ -39,7 +55,13 @@ pub(crate) async fn stat(context: &Context<'_>, grant: Grant) -> Result<Answer, 
         if access::may_push(&context.shared, &grant, name).await { Intent::Push } else { Intent::Pull };
 
     let known = context.registry().stat_manifest(name, &reference, intent).await;
-    let known = known.map_err(|error| from_domain(context, error))?;
+    let mut known = known.map_err(|error| from_domain(context, error))?;
+    if wants_image(context, &reference, &known) {
+        let list = context.registry().get_manifest(name, &reference).await;
+        let list = list.map_err(|error| from_domain(context, error))?;
+        let image = context.registry().image_of_list(name, &reference, &list).await;
+        known = image.map_err(|error| from_domain(context, error))?.descriptor;
+    }
 
     let held = context.header(header::IF_NONE_MATCH);
     if held.is_some_and(|held| etag::if_none_match(held, &known.digest)) {

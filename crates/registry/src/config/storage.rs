@@ -121,13 +121,13 @@ pub enum CacheKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tag {
-    /// The most tags looked up at the same time; 0 means one per processor. Default: 0.
+    /// The most tags looked up at the same time; 0 means 32. Default: 0.
     #[serde(rename = "concurrencylimit")]
     pub concurrency_limit: usize,
 }
 
 /// Work in the background, and its opposite.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Maintenance {
     /// Removal of uploads that nobody finished.
@@ -154,12 +154,15 @@ pub struct UploadPurging {
     pub dry_run: bool,
 }
 
-/// Read-only mode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Read-only mode. Read again on SIGHUP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Readonly {
-    /// Refuses pushes and deletes. Default: false.
+    /// Refuses pushes and deletes everywhere. Default: false.
     pub enabled: bool,
+    /// Refuses them in these repositories and below them. Default: none.
+    #[serde(default)]
+    pub repositories: Vec<String>,
 }
 
 impl Written {

@@ -37,7 +37,7 @@ pub(super) const KEYS: &[Key] = &[
         .fate(Fate::Alias("storage.cache.blobdescriptor"))
         .example("inmemory"),
     Key::new("storage.tag", Kind::Section, "Looking up tags."),
-    Key::new("storage.tag.concurrencylimit", Kind::Count(0, 10_000), "The most tags looked up at the same time when a manifest is deleted; 0 means one per processor.")
+    Key::new("storage.tag.concurrencylimit", Kind::Count(0, 10_000), "The most tags looked up at the same time when a manifest is deleted; 0 means 32.")
         .default("0")
         .example("8"),
     Key::new("storage.maintenance", Kind::Section, "Work in the background, and its opposite."),
@@ -55,9 +55,12 @@ pub(super) const KEYS: &[Key] = &[
         .default("false")
         .example("true"),
     Key::new("storage.maintenance.readonly", Kind::Section, "Read-only mode."),
-    Key::new("storage.maintenance.readonly.enabled", Kind::Flag, "Refuses pushes and deletes with 405.")
+    Key::new("storage.maintenance.readonly.enabled", Kind::Flag, "Refuses pushes and deletes with 405. Read again on SIGHUP.")
         .default("false")
         .example("true"),
+    Key::new("storage.maintenance.readonly.repositories", Kind::Texts, "Refuses them in these repositories only, and in all whose names begin with one of these and a slash. Read again on SIGHUP.")
+        .example("[team/legacy]")
+        .ours(),
     Key::new("uploads", Kind::Section, "Upload sessions.").ours(),
     Key::new("uploads.max_memory", Kind::Size(64 * MIB, u64::MAX), "The most memory all uploads together may hold in buffers; beyond it clients are asked to retry (503).")
         .default("512MiB")

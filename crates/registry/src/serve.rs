@@ -1,0 +1,194 @@
+//! Running the registry: build, tell where it is, serve, drain.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use entrepot_auth::Gate;
+use entrepot_domain::Registry;
+use entrepot_domain::uploads::Expiry;
+use entrepot_frontend as frontend;
+use entrepot_frontend::debug::DebugServer;
+use entrepot_telemetry::{Metrics, logs};
+
+use crate::assemble::{self, AssemblyError};
+use crate::config::{self, Backend, Config, Leniency, Loaded, Process};
+use crate::health::Health;
+use crate::observe::{Pages, Requests};
+
+/// Why serving ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The log could not be set up.
+    #[error(transparent)]
+    Log(#[from] logs::AlreadySetUp),
+    /// The parts could not be put together.
+    #[error(transparent)]
+    Assembly(#[from] AssemblyError),
+    /// The server could not be started.
+    #[error(transparent)]
+    Build(#[from] frontend::BuildError),
+    /// The server failed while it ran.
+    #[error("the server failed: {0}")]
+    Run(#[from] std::io::Error),
+}
+
+/// Serves until the process is told to stop, then drains.
+pub fn run(loaded: Loaded) -> Result<(), ServeError> {
+    let _log = logs::init(&assemble::log(&loaded.config.log))?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    actix_rt::System::new().block_on(serve(loaded))
+}
+
+async fn serve(loaded: Loaded) -> Result<(), ServeError> {
+    let config = &loaded.config;
+    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
+    let store = assemble::store(&config.storage, &metrics)?;
+    let registry = assemble::registry(config, store).await?;
+    let health = Health::default();
+    health.watch(&config.health, registry.store());
+
+    let observer = Arc::new(Requests(Arc::clone(&metrics)));
+    let settings = assemble::front_end(config)?;
+    let server = frontend::Server::build(settings, registry.clone(), Gate::open(), observer)?;
+    let debug = debug_server(config, &metrics, &health)?;
+    announce(&loaded, server.addresses(), debug.as_ref());
+    actix_rt::spawn(reload(registry.clone(), loaded.path.clone()));
+    let purging = &config.storage.maintenance.upload_purging;
+    if purging.enabled {
+        actix_rt::spawn(purge(registry, assemble::expiry(config), purging.interval));
+    }
+
+    let stopping = server.handle();
+    actix_rt::spawn(async move {
+        stop_signal().await;
+        tracing::info!("stopping: no new connections, requests in progress may finish");
+        health.drain();
+        stopping.stop().await;
+    });
+    server.run().await?;
+    if let Some(debug) = debug {
+        debug.stop().await;
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn debug_server(
+    config: &Config,
+    metrics: &Arc<Metrics>,
+    health: &Health,
+) -> Result<Option<DebugServer>, ServeError> {
+    let Some(debug) = &config.http.debug else { return Ok(None) };
+    let addresses = assemble::resolve("http.debug.addr", &debug.addr)?;
+    let listener = TcpListener::bind(addresses.as_slice())
+        .map_err(|source| frontend::BuildError::Listen { place: debug.addr.to_string(), source })?;
+    let path = debug.prometheus.enabled.then(|| debug.prometheus.path.clone());
+    let pages = Arc::new(Pages { metrics: Arc::clone(metrics), health: health.clone() });
+    Ok(Some(DebugServer::start(listener, path, pages)?))
+}
+
+/// Waits for the signal that asks a process to end: SIGTERM, or SIGINT from a terminal.
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("signals cannot be received; the process will have to be killed");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// Reads the configuration again on SIGHUP and applies what can change while running. A configuration
+/// that must not be used changes nothing.
+async fn reload(registry: Registry, path: Option<PathBuf>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+    while hangup.recv().await.is_some() {
+        match config::load(path.as_deref(), Leniency::Lenient, &Process) {
+            Ok(loaded) => {
+                let read_only = assemble::read_only(&loaded.config.storage);
+                tracing::info!(
+                    everything = read_only.everything,
+                    repositories = ?read_only.repositories,
+                    "configuration read again: applied storage.maintenance.readonly; the rest needs a restart"
+                );
+                registry.set_read_only(read_only);
+            }
+            Err(error) => tracing::error!(%error, "the configuration was not read again"),
+        }
+    }
+}
+
+/// Ends old uploads, for as long as the process lives.
+async fn purge(registry: Registry, expiry: Expiry, every: Duration) {
+    // Not at once: replicas that restart together should not all look through the store together.
+    let first = Duration::from_secs(60 + u64::from(std::process::id()) % 540);
+    tokio::time::sleep(first.min(every)).await;
+    loop {
+        match registry.expire(&expiry).await {
+            Ok(done) if done == Default::default() => tracing::debug!("no old uploads"),
+            Ok(done) => tracing::info!(
+                sessions = done.sessions,
+                objects = done.objects,
+                uploads = done.uploads,
+                failures = done.failures,
+                dry_run = expiry.dry_run,
+                "old uploads purged"
+            ),
+            Err(error) => tracing::warn!(%error, "old uploads could not be purged; trying again later"),
+        }
+        tokio::time::sleep(every).await;
+    }
+}
+
+/// Says where the registry is and what to try.
+fn announce(loaded: &Loaded, addresses: &[frontend::Address], debug: Option<&DebugServer>) {
+    let config = &loaded.config;
+    let source = match &loaded.path {
+        Some(path) => path.display().to_string(),
+        None => "none (defaults)".to_owned(),
+    };
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), configuration = source, "entrepot");
+    tracing::info!("data in {}", place(&config.storage.backend));
+    for address in addresses {
+        match address {
+            frontend::Address::Tcp { address, secure: false } => {
+                tracing::info!("listening on http://{address}")
+            }
+            frontend::Address::Tcp { address, secure: true } => {
+                tracing::info!("listening on https://{address}")
+            }
+            frontend::Address::Unix(path) => tracing::info!("listening on unix socket {}", path.display()),
+        }
+    }
+    for address in debug.iter().flat_map(|debug| &debug.addresses) {
+        tracing::info!("metrics and health on http://{address}");
+    }
+    if matches!(config.auth, config::Auth::Unwritten)
+        && let Some(frontend::Address::Tcp { address, .. }) = addresses.first()
+    {
+        let authority = format!("localhost:{}", address.port());
+        tracing::info!("try:  docker pull alpine && docker tag alpine {authority}/alpine");
+        tracing::info!("      docker push {authority}/alpine");
+        tracing::info!("      curl http://{authority}/v2/_catalog");
+    }
+}
+
+fn place(backend: &Backend) -> String {
+    match backend {
+        Backend::Filesystem(settings) => {
+            let directory = &settings.root_directory;
+            let absolute = std::path::absolute(directory).unwrap_or_else(|_| directory.clone());
+            absolute.display().to_string()
+        }
+        Backend::Inmemory(_) => "memory: everything is lost when the process ends".to_owned(),
+    }
+}

@@ -51,17 +51,15 @@ impl Staging {
         let failed = |errno| failure(client, upload, errno);
         let file = open(client, upload)?;
         lock_exclusively(&file, PATIENCE).map_err(failed)?;
+        // It may have become the object, or been removed, while we waited; ids are never used again.
+        statat(&client.uploads, &upload.id, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
+        // Read after the name, so that a second one (see `is_named_elsewhere`) is not missed.
         let stat = fstat(&file).map_err(failed)?;
-        // It may have become the object, or been removed, while we waited. A second name means that a
-        // completion was cut off between naming the object and removing the staging name.
-        let named = statat(&client.uploads, &upload.id, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
-        if named.st_ino != stat.st_ino {
-            return Err(gone(upload));
-        }
         Ok(Self { file, stat })
     }
 
-    /// Whether the object has been named already.
+    /// Whether the object has been named already: a completion was cut off between naming it and removing
+    /// the staging name.
     pub(crate) fn is_named_elsewhere(&self) -> bool {
         self.stat.st_nlink > 1
     }

@@ -63,7 +63,7 @@ pub(super) async fn a_delete_with_a_version_where_nothing_is_fails(trial: Trial)
 
 pub(super) async fn of_many_deletes_of_one_version_exactly_one_wins(trial: Trial) {
     let key = trial.key("object");
-    for round in 0..4 {
+    for round in 0..12 {
         let version = trial.put(&key, &pattern(round, 10)).await.version;
 
         let outcomes = join_all((0..16).map(|racer| {
@@ -80,7 +80,7 @@ pub(super) async fn of_many_deletes_of_one_version_exactly_one_wins(trial: Trial
 
 pub(super) async fn a_swap_and_a_delete_of_one_version_do_not_both_win(trial: Trial) {
     let key = trial.key("object");
-    for round in 0..10 {
+    for round in 0..40 {
         let version = trial.put(&key, &pattern(100 + round, 10)).await.version.expect("a version");
         let swap = trial.driver.put(&key, pattern(1, 10), PutMode::IfMatch(version.clone()));
         let delete = trial.other.delete(&key, Some(&version));

@@ -73,3 +73,53 @@ fn counters_of_several_processes_are_exact() {
         assert_eq!(won, STEPS.to_string(), "each token had one winner");
     });
 }
+
+/// All locks on keys, held as another process would hold them.
+fn hold_all_locks(root: &Path) -> Vec<std::fs::File> {
+    let hold = |shard: usize| {
+        let path = root.join(format!(".entrepot/locks/keys-{shard:02}"));
+        let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(path).unwrap();
+        file.lock().unwrap();
+        file
+    };
+    (0..64).map(hold).collect()
+}
+
+#[test]
+fn whoever_replaces_or_removes_an_object_waits_for_the_other_process() {
+    block_on(async {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(directory.path());
+        super::put(&store, "a", b"old").await;
+        super::put(&store, "b", b"old").await;
+        super::put(&store, "c", b"old").await;
+        let version = store.stat(&key("b")).await.unwrap().version.unwrap();
+        let (a, b, c) = (key("a"), key("b"), key("c"));
+        let locks = hold_all_locks(directory.path());
+
+        let new = Bytes::from_static(b"new");
+        let mut overwrite = store.put(&a, new.clone(), PutMode::Overwrite);
+        let mut swap = store.put(&b, new.clone(), PutMode::IfMatch(version));
+        let mut delete = store.delete(&c, None);
+        let some_time = tokio::time::sleep(std::time::Duration::from_millis(100));
+        tokio::pin!(some_time);
+        tokio::select! {
+            biased;
+            () = &mut some_time => {}
+            _ = &mut overwrite => panic!("an overwrite went past the lock"),
+            _ = &mut swap => panic!("a swap went past the lock"),
+            _ = &mut delete => panic!("a delete went past the lock"),
+        }
+        for name in [&a, &b, &c] {
+            assert_eq!(store.read(name).await.unwrap().unwrap().0, "old");
+        }
+        drop(locks);
+
+        overwrite.await.unwrap();
+        swap.await.unwrap();
+        delete.await.unwrap();
+        assert_eq!(store.read(&a).await.unwrap().unwrap().0, "new");
+        assert_eq!(store.read(&b).await.unwrap().unwrap().0, "new");
+        assert!(store.read(&c).await.unwrap().is_none());
+    });
+}

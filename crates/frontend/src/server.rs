@@ -4,6 +4,8 @@ mod alarm;
 mod certificates;
 pub(crate) mod connection;
 mod expect;
+mod frames;
+mod framing;
 mod listen;
 mod tls;
 

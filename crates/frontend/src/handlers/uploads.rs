@@ -66,15 +66,16 @@ pub(crate) async fn cancel(context: &Context<'_>, _: Grant) -> Result<Answer, Fa
     Ok(Answer::empty(Status::NoContent))
 }
 
-/// The session a request is about: identifier in the path, token in the query.
+/// The session a request is about: identifier in the path, token in the query. A token that is no good
+/// for this session is told apart from a session that is not there: the client lost a part of `Location`.
 pub(crate) fn session(context: &Context<'_>) -> Result<Session, Failed> {
+    let (registry, name, id) = (context.registry(), context.repository(), &context.target.argument);
     let query = context.query();
-    let opened = context.registry().open_session(
-        context.repository(),
-        &context.target.argument,
-        query.get(parameter::STATE),
-    );
-    opened.map_err(|error| from_domain(context, error))
+    let token = query.get(parameter::STATE);
+    registry.open_session(name, id, token).map_err(|error| match token {
+        Some(_) if registry.open_session(name, id, None).is_ok() => Failure::UploadInvalid.into(),
+        _ => from_domain(context, error),
+    })
 }
 
 /// The chunk a request carries; refused here if it is larger than any blob may be.

@@ -56,7 +56,7 @@ impl Record {
             shared: shared.clone(),
             started: Instant::now(),
             inbound,
-            in_flight: connection.map(Connection::request),
+            in_flight: connection.map(|connection| connection.request(head)),
             client: client.address,
             user: None,
             method: head.method.clone(),

@@ -1,6 +1,6 @@
-//! One connection, whatever it runs over, with the time limits actix does not have: headers of later
-//! requests that trickle in, answers nobody reads, and HTTP/2 connections that stay without doing
-//! anything.
+//! One connection, whatever it runs over, with the limits actix does not have: headers of later
+//! requests that trickle in, answers nobody reads, requests sent ahead, and HTTP/2 connections that stay
+//! without doing anything or send nothing but empty frames.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -15,15 +15,20 @@ use std::time::Duration;
 use actix_http::Protocol;
 use actix_http::error::DispatchError;
 use actix_server::GracefulShutdownSignal;
+use actix_web::dev::RequestHead;
+use actix_web::http::{Method, header};
 use actix_web::rt::net::{TcpStream, UnixStream};
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::alarm::Alarm;
+use super::frames::Frames;
+use super::framing::{BodyFraming, Framing, HELD_BYTES, InHand, Step};
 use crate::config::Timeouts;
+use crate::context::content_length;
 
 /// How connections of one listener begin.
 pub(super) struct Accept {
@@ -125,11 +130,21 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Counts a request until what is returned is dropped.
-    pub(crate) fn request(&self) -> InFlight {
+    /// Counts the request with `head` until what is returned is dropped.
+    pub(crate) fn request(&self, head: &RequestHead) -> InFlight {
         self.state.in_flight.set(self.state.in_flight.get() + 1);
         self.state.headers_since.set(None);
+        self.state.begun.set(Some(body_framing(head)));
         InFlight(self.state.clone())
+    }
+}
+
+/// Where the body of an HTTP/1.1 request ends. An upgrade is read as a body without end, as by actix.
+fn body_framing(head: &RequestHead) -> BodyFraming {
+    let endless = head.method == Method::CONNECT || head.headers().contains_key(header::UPGRADE);
+    match content_length(head) {
+        Some(length) if length > 0 || !endless => BodyFraming::Length(length),
+        _ => BodyFraming::Chunked,
     }
 }
 
@@ -137,6 +152,8 @@ impl Connection {
 #[derive(Debug)]
 struct State {
     in_flight: Cell<usize>,
+    /// How the last request's body ends; unset while the headers of another are handed over.
+    begun: Cell<Option<BodyFraming>>,
     /// When the last request ended, or the connection began.
     idle_since: Cell<Instant>,
     /// When the first byte of a request came that is not there yet.
@@ -171,9 +188,7 @@ impl Drop for InFlight {
 /// A connection as actix sees it.
 pub(crate) struct Conn {
     transport: Transport,
-    /// Read while the version was detected.
-    ahead: Bytes,
-    http2: bool,
+    version: Version,
     connection: Connection,
     header: Duration,
     idle: Duration,
@@ -183,6 +198,12 @@ pub(crate) struct Conn {
     stalled_since: Option<Instant>,
     shutdown: Pin<Box<dyn Future<Output = ()>>>,
     draining: bool,
+}
+
+/// What the versions need to follow what arrives.
+enum Version {
+    Http1(Framing),
+    Http2 { frames: Frames, ahead: Bytes },
 }
 
 /// How much later than actix the same limit is applied here: its answer to a first request is a 408.
@@ -195,6 +216,7 @@ impl Conn {
     fn new(transport: Transport, ahead: Bytes, protocol: Protocol, accept: &Accept) -> Self {
         let state = State {
             in_flight: Cell::new(0),
+            begun: Cell::new(None),
             idle_since: Cell::new(Instant::now()),
             headers_since: Cell::new(None),
             reader: RefCell::new(None),
@@ -202,10 +224,13 @@ impl Conn {
         let secure = matches!(transport, Transport::Tls(_));
         let certificate = transport.certificate();
         let shutdown = accept.shutdown.clone();
+        let version = match protocol {
+            Protocol::Http2 => Version::Http2 { frames: Frames::new(), ahead },
+            _ => Version::Http1(Framing::new(ahead)),
+        };
         Self {
             transport,
-            ahead,
-            http2: protocol == Protocol::Http2,
+            version,
             connection: Connection { secure, certificate, state: Rc::new(state) },
             header: accept.timeouts.header,
             idle: accept.timeouts.idle,
@@ -226,11 +251,6 @@ impl Conn {
         if state.in_flight.get() == 0 && state.headers_since.get().is_none() {
             state.headers_since.set(Some(Instant::now()));
         }
-    }
-
-    /// What to do about a client that sends nothing at the moment: wait, or end it.
-    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.http2 { self.poll_silence_http2(cx) } else { self.poll_silence_http1(cx) }
     }
 
     /// actix limits the headers of a connection's first request, and the time between requests.
@@ -276,28 +296,103 @@ impl Conn {
     }
 }
 
+impl Conn {
+    fn poll_read_http2(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let Version::Http2 { frames, ahead } = &mut self.version else { return Poll::Pending };
+        let before = buf.filled().len();
+        if ahead.is_empty() {
+            match Pin::new(&mut self.transport).poll_read(cx, buf) {
+                Poll::Pending => return self.poll_silence_http2(cx),
+                Poll::Ready(outcome) => outcome?,
+            }
+        } else {
+            buf.put_slice(&ahead.split_to(ahead.len().min(buf.remaining())));
+        }
+        if self.connection.state.in_flight.get() == 0 {
+            frames.idle();
+        }
+        frames.see(&buf.filled()[before..]).map_err(io::Error::other)?;
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_read_http1(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let state = self.connection.state.clone();
+        let Version::Http1(framing) = &mut self.version else { return Poll::Pending };
+        let in_hand = InHand { begun: state.begun.get(), in_flight: state.in_flight.get() > 0 };
+        match framing.step(in_hand) {
+            Step::Yield => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Step::Wait => {
+                *state.reader.borrow_mut() = Some(cx.waker().clone());
+                self.poll_ahead(cx)
+            }
+            Step::Read(limit) => self.poll_read_up_to(limit, cx, buf),
+        }
+    }
+
+    /// Hands over what the request in hand may have, and holds back what comes after it.
+    fn poll_read_up_to(
+        &mut self,
+        limit: u64,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Version::Http1(framing) = &mut self.version else { return Poll::Pending };
+        let before = buf.filled().len();
+        if framing.held().is_empty() {
+            match Pin::new(&mut self.transport).poll_read(cx, buf) {
+                Poll::Pending => return self.poll_silence_http1(cx),
+                Poll::Ready(outcome) => outcome?,
+            }
+        } else {
+            let most = usize::try_from(limit).unwrap_or(usize::MAX).min(buf.remaining());
+            buf.put_slice(&framing.take_held(most));
+        }
+        let allowed = framing.handed(&buf.filled()[before..]);
+        if before + allowed < buf.filled().len() {
+            framing.hold_first(&buf.filled()[before + allowed..]);
+            buf.set_filled(before + allowed);
+        }
+        if framing.awaits_request() {
+            self.connection.state.begun.set(None);
+        }
+        if allowed > 0 {
+            self.arrived();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// While a request is answered: takes in what the client sends ahead, and notices when it leaves.
+    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Version::Http1(framing) = &mut self.version else { return Poll::Pending };
+        while framing.held().len() < HELD_BYTES {
+            let mut space = [0; 1024];
+            let mut read = ReadBuf::new(&mut space);
+            match Pin::new(&mut self.transport).poll_read(cx, &mut read) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(())) if read.filled().is_empty() && framing.held().is_empty() => {
+                    return Poll::Ready(Ok(()));
+                }
+                Poll::Ready(Ok(())) if read.filled().is_empty() => break,
+                Poll::Ready(Ok(())) => framing.held().extend_from_slice(read.filled()),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            }
+        }
+        Poll::Pending
+    }
+}
+
 impl AsyncRead for Conn {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.ahead.is_empty() {
-            let length = self.ahead.len().min(buf.remaining());
-            buf.put_slice(&self.ahead[..length]);
-            self.ahead.advance(length);
-            self.arrived();
-            return Poll::Ready(Ok(()));
-        }
-        let before = buf.filled().len();
-        match Pin::new(&mut self.transport).poll_read(cx, buf) {
-            Poll::Pending => self.poll_silence(cx),
-            ready => {
-                if buf.filled().len() > before {
-                    self.arrived();
-                }
-                ready
-            }
+        match self.version {
+            Version::Http1(_) => self.poll_read_http1(cx, buf),
+            Version::Http2 { .. } => self.poll_read_http2(cx, buf),
         }
     }
 }

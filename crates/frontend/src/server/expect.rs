@@ -22,7 +22,7 @@ use crate::server::connection::Connection;
 /// Gives the request back if its body may come, with what was found out about it; or the final answer.
 pub(crate) async fn check(shared: Arc<Shared>, mut request: Request) -> Result<Request, Response<BoxBody>> {
     let client = Client::of(&shared, request.head(), request.conn_data());
-    let in_hand = request.conn_data().map(Connection::request);
+    let in_hand = request.conn_data().map(|connection: &Connection| connection.request(request.head()));
     match admit(&shared, &request, &client).await {
         Ok(admitted) => {
             drop(in_hand);

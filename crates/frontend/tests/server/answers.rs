@@ -359,7 +359,7 @@ fn bodies_are_never_encoded() {
 #[test]
 fn a_read_only_registry_refuses_every_write() {
     let mut setup = Setup::default();
-    setup.domain.read_only = true;
+    setup.domain.read_only.everything = true;
     let running = setup.start();
 
     for request in ["POST /v2/a/blobs/uploads/", "PUT /v2/a/manifests/x", "DELETE /v2/a/manifests/x"] {

@@ -112,3 +112,26 @@ fn requests_beyond_the_limit_of_a_connection_are_turned_away() {
 
     assert_eq!(refused.status, 503);
 }
+
+#[test]
+fn a_flood_of_empty_frames_ends_the_connection() {
+    let running = h2c().start();
+    let location = super::support::open_upload(&running, "a");
+
+    let cut = block_on(async {
+        let client = connect(running.address()).await;
+        let mut sender = client.clone().ready().await.unwrap();
+        let uri = format!("http://registry.test{location}");
+        let request = http::Request::builder().method("PATCH").uri(uri).body(()).unwrap();
+        let (response, mut stream) = sender.send_request(request, false).unwrap();
+        for _ in 0..2000 {
+            if stream.send_data(Bytes::new(), false).is_err() {
+                break;
+            }
+        }
+        response.await.is_err()
+    });
+
+    assert!(cut);
+    assert_eq!(running.send("GET /v2/").status, 200);
+}

@@ -74,6 +74,8 @@ pub struct ManifestRules {
     pub urls_allow: Vec<UrlPattern>,
     /// Patterns none of which a `urls` entry may match.
     pub urls_deny: Vec<UrlPattern>,
+    /// Accept images whose config or layers are not in the repository.
+    pub allow_sparse_images: bool,
     /// Accept descriptors whose size differs from the stored content.
     pub ignore_sizes: bool,
     /// Keep manifests of types the registry does not know, without looking into them: nothing they may

@@ -173,6 +173,7 @@ fn manifest_rules(config: &Config) -> Result<ManifestRules, AssemblyError> {
         index_platforms,
         urls_allow,
         urls_deny,
+        allow_sparse_images: validation.manifests.references == config::References::Ignore,
         ignore_sizes: !validation.checks_sizes(),
         store_unknown_types: config.manifests.unknown_types == config::UnknownTypes::Store,
         max_index_depth: 0,

@@ -49,7 +49,7 @@ use serde_json::Value as Json;
 
 pub use auth::Auth;
 pub use content::{
-    Catalog, Compat, IndexRules, ManifestValidation, Manifests, Platform, Platforms, Sizes, Tags,
+    Catalog, Compat, IndexRules, ManifestValidation, Manifests, Platform, Platforms, References, Sizes, Tags,
     UnknownTypes, UrlRules, Validation,
 };
 pub use explain::explain;

@@ -56,7 +56,7 @@ pub(crate) fn must_exist(rules: &ManifestRules, reference: &Referenced, in_index
         return false;
     }
     if !in_index {
-        return true;
+        return !rules.allow_sparse_images;
     }
     match (&rules.index_platforms, &reference.platform) {
         (IndexPlatforms::All, _) => true,

@@ -51,6 +51,8 @@ pub struct ManifestValidation {
     pub urls: UrlRules,
     /// What an index may leave out.
     pub indexes: IndexRules,
+    /// Whether the blobs of an image must be there. Default: check.
+    pub references: References,
     /// Whether descriptor sizes are compared. Default: check.
     pub sizes: Sizes,
 }
@@ -98,6 +100,16 @@ pub struct Platform {
     pub architecture: String,
     /// As in the OCI image index.
     pub os: String,
+}
+
+/// What happens to an image whose blobs are not all there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum References {
+    /// It is refused.
+    Check,
+    /// It is stored; pulling it fails until somebody brings the rest.
+    Ignore,
 }
 
 /// What happens to descriptor sizes.

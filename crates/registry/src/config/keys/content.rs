@@ -35,6 +35,10 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("validation.manifests.indexes.platformlist[].os", Kind::Text, "The operating system.")
         .required()
         .example("linux"),
+    Key::new("validation.manifests.references", Kind::OneOf(&["check", "ignore"]), "Whether the config and layers of an image must be in the repository before the image is. With `ignore` sparse images are accepted, and images can break by mistake.")
+        .default("check")
+        .example("ignore")
+        .ours(),
     Key::new("validation.manifests.sizes", Kind::OneOf(&["check", "ignore"]), "Whether the sizes in a manifest are compared with what is stored.")
         .default("check")
         .example("ignore")

@@ -134,6 +134,18 @@ impl From<entrepot_storage::Error> for Error {
 }
 
 impl Error {
+    /// When the same call is worth repeating, where somebody said so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Error::Busy { retry_after, .. } => Some(*retry_after),
+            Error::Store(error) => match error.kind() {
+                entrepot_storage::ErrorKind::Throttled { retry_after } => retry_after,
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// The answer to lost races: come back in a second.
     pub(crate) const fn busy(reason: &'static str) -> Self {
         Error::Busy { reason, retry_after: Duration::from_secs(1) }

@@ -75,11 +75,12 @@ impl Failed {
     }
 }
 
-/// How long a client waits before it asks a failed store again.
+/// How long a client waits before it asks a failed store again, unless the store said so itself.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Turns an error of the domain into an answer of this endpoint.
 pub(crate) fn from_domain(context: &Context<'_>, error: Error) -> Failed {
+    let patience = error.retry_after().unwrap_or(STORE_PATIENCE);
     match error {
         Error::RepositoryUnknown(name) => {
             Failed::about(Failure::NameUnknown, json!({ "name": name.as_str() }))
@@ -124,13 +125,13 @@ pub(crate) fn from_domain(context: &Context<'_>, error: Error) -> Failed {
         Error::RangeNotSatisfiable { size } => Failed::from(Failure::RangeUnsatisfiable)
             .header(header::CONTENT_RANGE, &format!("bytes */{size}")),
         Error::BodyBroken(reason) => body_broken(context, &reason),
-        Error::Busy { reason, retry_after } => {
+        Error::Busy { reason, .. } => {
             tracing::warn!(reason, "a request was turned away");
-            Failed::because(Failure::Unavailable, reason).retry_after(retry_after)
+            Failed::because(Failure::Unavailable, reason).retry_after(patience)
         }
         Error::Store(source) => {
             tracing::error!(error = %Chain(&source), operation = context.endpoint.operation, "the store failed");
-            Failed::from(Failure::Unavailable).retry_after(STORE_PATIENCE)
+            Failed::from(Failure::Unavailable).retry_after(patience)
         }
         Error::Record { key, reason } => {
             tracing::error!(key, reason, "a record in the store cannot be used");

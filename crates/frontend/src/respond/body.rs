@@ -7,6 +7,7 @@ use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::Payload;
 use bytes::Bytes;
 use entrepot_domain::blobs::{BlobBody, BodyStream};
+use futures_util::{StreamExt, stream};
 
 use crate::error::Chain;
 use crate::middleware::record::Answered;
@@ -48,6 +49,19 @@ impl Content {
         }
     }
 
+    /// The same content once its first bytes are there. A store that fails before is an answer of its own
+    /// instead of one that breaks off.
+    pub(crate) async fn begun(self) -> entrepot_domain::Result<Self> {
+        let Content::Stream { left, mut stream } = self else { return Ok(self) };
+        match stream.next().await.transpose()? {
+            None => Ok(Content::Stream { left, stream }),
+            Some(first) => {
+                let stream = stream::once(async { Ok(first) }).chain(stream).boxed();
+                Ok(Content::Stream { left, stream })
+            }
+        }
+    }
+
     /// The same content for somebody who asked for the headers only.
     pub(crate) fn without_bytes(self) -> Self {
         match self {
@@ -68,6 +82,8 @@ pub(crate) struct Body {
     record: Answered,
     /// What is left of a chunk that was too large to be handed over at once.
     rest: Bytes,
+    /// Why the body ends here.
+    cut: Option<CutShort>,
 }
 
 impl Body {
@@ -75,7 +91,7 @@ impl Body {
         if matches!(content, Content::None | Content::Length(_)) || content_is_empty(&content) {
             record.complete();
         }
-        Self { content, _unread: unread, record, rest: Bytes::new() }
+        Self { content, _unread: unread, record, rest: Bytes::new(), cut: None }
     }
 
     fn hand_over(&mut self, mut chunk: Bytes) -> Bytes {
@@ -113,6 +129,9 @@ impl MessageBody for Body {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let this = self.get_mut();
+        if let Some(cut) = this.cut.take() {
+            return Poll::Ready(Some(Err(cut.into())));
+        }
         if !this.rest.is_empty() {
             let rest = std::mem::take(&mut this.rest);
             return Poll::Ready(Some(Ok(this.hand_over(rest))));
@@ -136,17 +155,20 @@ impl MessageBody for Body {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(item) => checked(item, *left),
                 };
-                Poll::Ready(Some(match chunk {
+                match chunk {
                     Ok(chunk) => {
                         *left -= chunk.len() as u64;
-                        Ok(this.hand_over(chunk))
+                        Poll::Ready(Some(Ok(this.hand_over(chunk))))
                     }
                     Err(cut) => {
                         tracing::error!(error = %cut, "an answer was cut short");
                         this.record.cut_short();
-                        Err(cut.into())
+                        // What was handed over leaves first; then the connection ends.
+                        this.cut = Some(cut);
+                        cx.waker().wake_by_ref();
+                        Poll::Pending
                     }
-                }))
+                }
             }
         }
     }

@@ -152,6 +152,8 @@ fn body_framing(head: &RequestHead) -> BodyFraming {
 #[derive(Debug)]
 struct State {
     in_flight: Cell<usize>,
+    /// How many requests have ended.
+    ended: Cell<u64>,
     /// How the last request's body ends; unset while the headers of another are handed over.
     begun: Cell<Option<BodyFraming>>,
     /// When the last request ended, or the connection began.
@@ -176,6 +178,7 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.in_flight.set(self.0.in_flight.get().saturating_sub(1));
+        self.0.ended.set(self.0.ended.get() + 1);
         if self.0.in_flight.get() == 0 {
             self.0.idle_since.set(Instant::now());
             if let Some(reader) = self.0.reader.take() {
@@ -216,6 +219,7 @@ impl Conn {
     fn new(transport: Transport, ahead: Bytes, protocol: Protocol, accept: &Accept) -> Self {
         let state = State {
             in_flight: Cell::new(0),
+            ended: Cell::new(0),
             begun: Cell::new(None),
             idle_since: Cell::new(Instant::now()),
             headers_since: Cell::new(None),
@@ -309,7 +313,7 @@ impl Conn {
             buf.put_slice(&ahead.split_to(ahead.len().min(buf.remaining())));
         }
         if self.connection.state.in_flight.get() == 0 {
-            frames.idle();
+            frames.idle(self.connection.state.ended.get());
         }
         frames.see(&buf.filled()[before..]).map_err(io::Error::other)?;
         Poll::Ready(Ok(()))

@@ -19,6 +19,8 @@ pub(super) struct Frames {
     /// Payload still to come.
     skip: u32,
     empty: u32,
+    /// How many requests had ended when the count began.
+    ended: u64,
 }
 
 /// Too many empty frames.
@@ -29,12 +31,15 @@ pub(super) struct Flood;
 impl Frames {
     /// The frames of a connection from its first byte on, which the preface precedes.
     pub(super) fn new() -> Self {
-        Self { header: [0; FRAME_HEADER_BYTES], filled: 0, skip: PREFACE_BYTES, empty: 0 }
+        Self { header: [0; FRAME_HEADER_BYTES], filled: 0, skip: PREFACE_BYTES, empty: 0, ended: 0 }
     }
 
-    /// Nothing is in flight, so nothing is queued either.
-    pub(super) fn idle(&mut self) {
-        self.empty = 0;
+    /// Nothing is in flight after `ended` requests, so nothing is queued either. Told the same number
+    /// again it changes nothing: frames may have come for a request that has not begun yet.
+    pub(super) fn idle(&mut self, ended: u64) {
+        if self.ended != ended {
+            (self.ended, self.empty) = (ended, 0);
+        }
     }
 
     /// Takes note of bytes that arrived.
@@ -108,14 +113,16 @@ mod tests {
     }
 
     #[test]
-    fn the_count_begins_anew_when_nothing_is_in_flight() {
+    fn the_count_begins_anew_with_each_request_that_ends_alone() {
         let mut watch = Frames::new();
         watch.see(&[0; 24]).unwrap();
-        for _ in 0..10 {
+        for ended in 1..10 {
+            watch.idle(ended);
             for _ in 0..1000 {
                 watch.see(&frame(DATA, 0, b"")).unwrap();
             }
-            watch.idle();
         }
+        watch.idle(9);
+        assert_eq!(watch.see(&frame(DATA, 0, b"")), Err(Flood));
     }
 }

@@ -1,0 +1,100 @@
+//! What the suites need besides Rust: other people's clients, the conformance program, Cargo's own checkers.
+//!
+//! Every version is pinned, except those of Debian, which pins its own. Nothing outside the repository is
+//! written to but by apt; everything else goes to `target/tools`, and is kept while its version is wanted.
+
+mod debian;
+mod go;
+mod rust;
+
+use std::fmt;
+
+use crate::workspace;
+
+/// What to do.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Only lists what would be installed and what is there
+    #[arg(long)]
+    list: bool,
+}
+
+/// Where a tool comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A Debian package.
+    Debian,
+    /// Built by Go from the module proxy.
+    Go,
+    /// Built by Cargo from the crates index.
+    Cargo,
+}
+
+/// What became of one tool.
+#[derive(Clone, Debug)]
+pub(crate) struct Installed {
+    pub(crate) program: &'static str,
+    pub(crate) state: State,
+}
+
+/// See [`Installed`].
+#[derive(Clone, Debug)]
+pub(crate) enum State {
+    /// It is there.
+    Ready,
+    /// It could not be installed.
+    Failed(String),
+    /// Its registry answers that it does not serve this version, and we know that it may.
+    NotServed(String),
+}
+
+/// Installs everything from one source. Quick when all of it is there.
+pub(crate) fn install(source: Source) -> Vec<Installed> {
+    match source {
+        Source::Debian => debian::install(),
+        Source::Go => go::install(),
+        Source::Cargo => rust::install(),
+    }
+}
+
+/// Installs everything, and says what became of it; returns whether all of it is there.
+pub(crate) fn run(arguments: &Arguments) -> bool {
+    if arguments.list {
+        list();
+        return true;
+    }
+    let sources = [Source::Debian, Source::Go, Source::Cargo];
+    let installed: Vec<_> = sources.into_iter().flat_map(install).collect();
+    for tool in &installed {
+        println!("{tool}");
+    }
+    println!("in {} and on PATH", workspace::tools().join("bin").display());
+    installed.iter().all(|tool| matches!(tool.state, State::Ready))
+}
+
+fn list() {
+    for package in debian::PACKAGES {
+        println!("apt    {package}");
+    }
+    for tool in go::TOOLS {
+        println!("go     {}  {}@{}", tool.program, tool.package, tool.version);
+    }
+    for tool in rust::TOOLS {
+        println!("cargo  {}@{}", tool.program, tool.version);
+    }
+}
+
+impl fmt::Display for Installed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.state {
+            State::Ready => write!(f, "{:<16} ready", self.program),
+            State::Failed(reason) => write!(f, "{:<16} FAILED: {reason}", self.program),
+            State::NotServed(reason) => write!(f, "{:<16} not served: {reason}", self.program),
+        }
+    }
+}
+
+/// The last line of `text` that says something, for a table.
+fn last_line(text: &str) -> String {
+    text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no output").to_owned()
+}

@@ -1,0 +1,151 @@
+//! Clients built by Go, each in a module of its own so that none chooses another's dependencies.
+//!
+//! Not `go install package@version`: that asks for the list of all versions first, to look for a notice of
+//! deprecation, and some module proxies serve the versions but not the list.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use super::{Installed, State, last_line};
+use crate::process;
+use crate::workspace;
+
+/// A program to build.
+pub(super) struct Tool {
+    pub(super) program: &'static str,
+    pub(super) package: &'static str,
+    module: &'static str,
+    pub(super) version: &'static str,
+    /// The proxy may answer that it does not serve this version; then the suite is skipped, and says so.
+    may_be_refused: bool,
+}
+
+/// All of them. Quick ones first: they share the Go build cache, not their dependencies.
+pub(super) const TOOLS: &[Tool] = &[
+    Tool {
+        program: "conformance",
+        package: "github.com/opencontainers/distribution-spec/conformance",
+        module: "github.com/opencontainers/distribution-spec/conformance",
+        // A main program since 2026, never tagged: the commit 967efdc079b9.
+        version: "v0.0.0-20260716174315-967efdc079b9",
+        may_be_refused: true,
+    },
+    Tool {
+        program: "crane",
+        package: "github.com/google/go-containerregistry/cmd/crane",
+        module: "github.com/google/go-containerregistry",
+        version: "v0.22.1",
+        may_be_refused: false,
+    },
+    Tool {
+        program: "oras",
+        package: "oras.land/oras/cmd/oras",
+        module: "oras.land/oras",
+        version: "v1.2.3",
+        may_be_refused: false,
+    },
+    Tool {
+        program: "regctl",
+        package: "github.com/regclient/regclient/cmd/regctl",
+        module: "github.com/regclient/regclient",
+        version: "v0.11.7",
+        may_be_refused: false,
+    },
+    Tool {
+        program: "helm",
+        package: "helm.sh/helm/v4/cmd/helm",
+        module: "helm.sh/helm/v4",
+        version: "v4.3.1",
+        may_be_refused: false,
+    },
+];
+
+const LIMIT: Duration = Duration::from_secs(1200);
+
+/// What a proxy says that does not serve a version, as opposed to one that cannot be reached.
+const REFUSALS: &[&str] = &["403 Forbidden", "404 Not Found", "410 Gone"];
+
+/// Builds what is missing or of another version.
+pub(super) fn install() -> Vec<Installed> {
+    TOOLS.iter().map(|tool| Installed { program: tool.program, state: tool.install() }).collect()
+}
+
+impl Tool {
+    fn install(&self) -> State {
+        if self.is_there() {
+            return State::Ready;
+        }
+        let finished =
+            self.prepare().map(|directory| process::run(&self.log(), &self.build(&directory), LIMIT));
+        match finished {
+            Err(error) => State::Failed(error.to_string()),
+            Ok(finished) if finished.succeeded => self.stamp(),
+            Ok(finished) if self.may_be_refused && is_refusal(&finished.text) => {
+                State::NotServed(format!("{}@{}: {}", self.module, self.version, last_line(&finished.text)))
+            }
+            Ok(finished) => State::Failed(last_line(&finished.text)),
+        }
+    }
+
+    /// Writes the module it is built in. Its own `go.sum` is filled by Go, checked against the sum database.
+    fn prepare(&self) -> std::io::Result<PathBuf> {
+        let directory = workspace::tools().join("go").join(self.program);
+        fs::create_dir_all(&directory)?;
+        fs::create_dir_all(workspace::tools().join("bin"))?;
+        let module = format!("module tool\n\ngo 1.24\n\nrequire {} {}\n", self.module, self.version);
+        fs::write(directory.join("go.mod"), module)?;
+        Ok(directory)
+    }
+
+    fn build(&self, directory: &Path) -> Command {
+        let mut command = Command::new("go");
+        command.args(["build", "-mod=mod", "-buildvcs=false", "-ldflags=-s -w", "-o"]);
+        command.arg(self.path()).arg(self.package).current_dir(directory);
+        command
+    }
+
+    fn log(&self) -> String {
+        format!("go-{}", self.program)
+    }
+
+    fn path(&self) -> PathBuf {
+        workspace::tools().join("bin").join(self.program)
+    }
+
+    /// Beside the program, which version it is: not every program tells.
+    fn stamp_path(&self) -> PathBuf {
+        workspace::tools().join("go").join(self.program).join("version")
+    }
+
+    fn stamp(&self) -> State {
+        let written = fs::write(self.stamp_path(), self.version);
+        written.map_or_else(|error| State::Failed(error.to_string()), |()| State::Ready)
+    }
+
+    fn is_there(&self) -> bool {
+        let stamp = fs::read_to_string(self.stamp_path()).unwrap_or_default();
+        self.path().is_file() && stamp == self.version
+    }
+}
+
+fn is_refusal(text: &str) -> bool {
+    REFUSALS.iter().any(|refusal| text.contains(refusal))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_that_refuses_is_told_from_one_that_cannot_be_reached() {
+        assert!(is_refusal("reading https://proxy.example/@v/v1.info: 403 Forbidden"));
+        assert!(!is_refusal("dial tcp: lookup proxy.example: no such host"));
+    }
+
+    #[test]
+    fn every_package_lies_in_its_module() {
+        assert!(TOOLS.iter().all(|tool| tool.package.starts_with(tool.module)));
+    }
+}

@@ -1,3 +1,5 @@
+//! What is read from manifests, and what is refused.
+
 use std::fmt::Write as _;
 
 use super::build::{Image, Index};

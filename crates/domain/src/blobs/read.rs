@@ -3,12 +3,12 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use entrepot_oci::{Digest, RepositoryName};
-use entrepot_storage::{Body, Key};
+use entrepot_oci::{Digest, Hasher, RepositoryName};
+use entrepot_storage::{Body, ByteStream, Key, ObjectMeta};
 use futures_util::StreamExt;
 
 use super::publish::visible;
-use super::{BlobBody, BlobRange, Content, Delivery, Intent, OpenedRange, octet_stream};
+use super::{BlobBody, BlobRange, BodyStream, Content, Delivery, Intent, OpenedRange, octet_stream};
 use crate::error::{Error, Result};
 use crate::layout;
 use crate::ports::{CacheKey, CacheValue, CachedLink};
@@ -58,8 +58,11 @@ impl Registry {
         if object.meta.size != content.size {
             return Err(damaged(&object.meta.key, content.size, object.meta.size));
         }
+        let is_whole = object.range == (0..content.size);
         let body = match object.body {
+            Body::Whole(bytes) if is_whole => BlobBody::Whole(checked(bytes, digest, &object.meta.key)?),
             Body::Whole(bytes) => BlobBody::Whole(bytes),
+            Body::Stream(stream) if is_whole => BlobBody::Stream(verified(stream, digest, object.meta)),
             Body::Stream(stream) => BlobBody::Stream(stream.map(|chunk| chunk.map_err(Error::from)).boxed()),
         };
         Ok(Delivery::Stream(OpenedRange { content, range: object.range, body }))
@@ -192,6 +195,56 @@ impl Inner {
 
 fn whole(content: Content, range: std::ops::Range<u64>, bytes: Bytes) -> Delivery {
     Delivery::Stream(OpenedRange { content, range, body: BlobBody::Whole(bytes) })
+}
+
+/// A whole blob at hand, if it is the one that was asked for.
+fn checked(bytes: Bytes, digest: &Digest, key: &Key) -> Result<Bytes> {
+    if Digest::of(digest.algorithm(), &bytes) == *digest { Ok(bytes) } else { Err(rotten(key)) }
+}
+
+/// A whole blob on its way, hashed as it passes. Its last chunk is held back until all of it has the right
+/// digest: a client never receives a complete answer with other bytes than those it asked for.
+fn verified(stream: ByteStream, digest: &Digest, meta: ObjectMeta) -> BodyStream {
+    let passage =
+        Passage { stream, hasher: Hasher::new(digest.algorithm()), digest: *digest, left: meta.size };
+    let steps = futures_util::stream::unfold(Some((passage, meta.key)), |state| async move {
+        let (mut passage, key) = state?;
+        match passage.step().await? {
+            Ok(Some(chunk)) => Some((Ok(chunk), Some((passage, key)))),
+            Ok(None) => Some((Err(rotten(&key)), None)),
+            Err(error) => Some((Err(error.into()), None)),
+        }
+    });
+    steps.boxed()
+}
+
+struct Passage {
+    stream: ByteStream,
+    hasher: Hasher,
+    digest: Digest,
+    left: u64,
+}
+
+impl Passage {
+    /// The next chunk, or nothing where it would complete other content. The end of the stream is passed
+    /// on as it is: whoever announced a length misses what is not there.
+    async fn step(&mut self) -> Option<Result<Option<Bytes>, entrepot_storage::Error>> {
+        let chunk = match self.stream.next().await? {
+            Ok(chunk) => chunk,
+            Err(error) => return Some(Err(error)),
+        };
+        self.hasher.update(&chunk);
+        self.left = self.left.saturating_sub(chunk.len() as u64);
+        let is_right = self.left > 0 || self.hasher.clone().finish() == self.digest;
+        Some(Ok(is_right.then_some(chunk)))
+    }
+}
+
+fn rotten(key: &Key) -> Error {
+    Error::Record {
+        key: key.to_string(),
+        reason: "the bytes do not have the digest they are named by".into(),
+    }
 }
 
 /// Bytes of another length than their record says are never served as if they were the blob.

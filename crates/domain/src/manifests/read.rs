@@ -106,6 +106,11 @@ impl Inner {
         }
         let found = self.load::<ManifestRecord>(&layout::manifest(name, digest)).await?;
         let Some(record) = found.record.filter(ManifestRecord::is_visible) else { return Ok(None) };
+        // A cache must not keep, and nobody be served, what rotted in the store.
+        if Digest::of(digest.algorithm(), &record.bytes) != *digest {
+            let key = layout::manifest(name, digest).to_string();
+            return Err(Error::Record { key, reason: "the bytes do not have their digest".into() });
+        }
         let manifest = served(record, *digest);
         self.cache.put(cache_key, CacheValue::Manifest(manifest.clone()), self.config.manifest_ttl).await;
         Ok(Some(manifest))

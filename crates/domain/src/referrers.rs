@@ -81,7 +81,7 @@ impl Inner {
         known: &HashSet<Digest>,
     ) -> Result<Listing<Descriptor>> {
         let prefix = layout::referrers_of(name, subject);
-        let after = page.last.as_ref().map(|last| format!("{prefix}{last}"));
+        let after = page.last.as_ref().map(|last| format!("{prefix}{}", segment_of(last)));
         let found = self.store.list(&prefix, after.as_deref(), page.limit.min(1000)).await?;
         let entries: Vec<(String, Option<Descriptor>)> = stream::iter(found.objects)
             .map(|meta| async move {
@@ -116,13 +116,13 @@ impl Inner {
             };
             let size = approximate_size(&entry);
             if !kept.is_empty() && bytes + size > limit {
-                return Listing { entries: kept, next: last };
+                return Listing { entries: kept, next: last.and_then(digest_of) };
             }
             bytes += size;
             kept.push(entry);
             last = Some(segment);
         }
-        Listing { entries: kept, next: last.filter(|_| more) }
+        Listing { entries: kept, next: last.filter(|_| more).and_then(digest_of) }
     }
 
     /// Digests the fallback tag already listed: on later pages it has to be asked again.
@@ -156,6 +156,17 @@ impl Inner {
         }
         Ok(parsed.references.into_iter().map(|reference| reference.descriptor).collect())
     }
+}
+
+/// The segment of a referrer's key. Callers name a page's end by a digest; any other text is only a place
+/// to begin after.
+fn segment_of(last: &str) -> String {
+    last.parse().map_or_else(|_| last.to_owned(), |digest: Digest| layout::dotted(&digest))
+}
+
+/// Undoes [`segment_of`].
+fn digest_of(segment: String) -> Option<String> {
+    layout::undotted(&segment).map(|digest| digest.to_string())
 }
 
 fn approximate_size(entry: &Descriptor) -> usize {

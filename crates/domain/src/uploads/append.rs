@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use entrepot_oci::Hasher;
-use entrepot_storage::{AppendState, Key, Version};
+use entrepot_storage::{AppendState, ErrorKind, Key, Version};
 use futures_core::Stream;
 use futures_util::StreamExt;
 
@@ -38,7 +38,14 @@ impl Registry {
             return Err(inner.mismatch(session, standing.offset));
         }
         inner.check_blob_size(standing.offset.saturating_add(size.unwrap_or(0)))?;
-        inner.append(session, standing, size, body).await
+        let seen = standing.version.clone();
+        match inner.append(session, standing, size, body).await {
+            Err(error) => match inner.moved_meanwhile(session, seen.as_ref(), &error).await {
+                Some(now) => Err(inner.lost_to(session, now)),
+                None => Err(error),
+            },
+            progress => progress,
+        }
     }
 
     /// Gives a session up and frees its bytes. A session that has ended is unknown.
@@ -90,6 +97,33 @@ impl Inner {
             return Ok(Slot::absent());
         }
         Ok(self.load_session(session).await?.1)
+    }
+
+    /// The session as it stands now, where `error` is the other side of a lost race: whoever won has freed
+    /// the bytes both requests began with, and what is missing in the store then says only that the
+    /// session moved from the version that was `seen`.
+    pub(super) async fn moved_meanwhile(
+        &self,
+        session: &Session,
+        seen: Option<&Version>,
+        error: &Error,
+    ) -> Option<Slot<SessionRecord>> {
+        let Error::Store(failure) = error else { return None };
+        if !matches!(failure.kind(), ErrorKind::NotFound | ErrorKind::UploadGone | ErrorKind::PartMismatch) {
+            return None;
+        }
+        let (_, now) = self.load_session(session).await.ok()?;
+        (now.version.as_ref() != seen).then_some(now)
+    }
+
+    /// What an append that lost is told: where the session stands now, if it goes on.
+    fn lost_to(&self, session: &Session, now: Slot<SessionRecord>) -> Error {
+        match now.record {
+            Some(other) if other.repository == session.repository && other.state == SessionState::Open => {
+                self.mismatch(session, other.offset)
+            }
+            _ => Error::UploadUnknown,
+        }
     }
 
     pub(super) fn mismatch(&self, session: &Session, offset: u64) -> Error {
@@ -193,13 +227,7 @@ impl Inner {
         match swap {
             Swap::Won(version) => saved.version = Some(version),
             Swap::Lost(now) => {
-                return match now.record {
-                    Some(other) if other.repository != session.repository => Err(Error::UploadUnknown),
-                    Some(other) if other.state == SessionState::Open => {
-                        Err(self.mismatch(session, other.offset))
-                    }
-                    _ => Err(Error::UploadUnknown),
-                };
+                return Err(self.lost_to(session, now));
             }
         }
         Ok(())

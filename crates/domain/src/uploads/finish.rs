@@ -101,7 +101,14 @@ impl Inner {
                 self.repeat(session, &key, &found, record, finish, link).await
             }
             Some(record) if record.state == SessionState::Open => {
-                let own = self.complete(session, &key, &found, finish, body).await?;
+                let own = match self.complete(session, &key, &found, finish, body).await {
+                    Ok(own) => own,
+                    Err(error) => {
+                        let now = self.moved_meanwhile(session, found.version.as_ref(), &error).await;
+                        let Some(now) = now else { return Err(error) };
+                        return self.join_attempt(session, &key, now, &finish.digest).await;
+                    }
+                };
                 self.move_and_publish(session, &key, found, own, (finish.digest, blob, link)).await
             }
             // The session has ended: this repeats a commit that was answered, if the repository holds the

@@ -16,6 +16,9 @@ use subtle::ConstantTimeEq;
 /// The longest token that is looked at, in bytes.
 const MAX_TOKEN_BYTES: usize = 256;
 
+/// Length of a signature in bytes.
+const MAC_BYTES: usize = 32;
+
 /// Keys that sign tokens: the first signs, all verify, so that keys can be rotated without breaking
 /// uploads in progress.
 #[derive(Clone)]
@@ -79,6 +82,14 @@ impl TokenKeys {
         let (expires, claims) = read_head(head)?;
         (genuine && now <= expires).then_some(claims)
     }
+}
+
+/// Whether `token` has the form of a token, whoever signed it and for whatever session. One that has not
+/// was damaged on its way.
+pub fn is_whole(token: &str) -> bool {
+    let signature = |text: &str| URL_SAFE_NO_PAD.decode(text).is_ok_and(|mac| mac.len() == MAC_BYTES);
+    token.len() <= MAX_TOKEN_BYTES
+        && token.rsplit_once('.').is_some_and(|(head, mac)| read_head(head).is_some() && signature(mac))
 }
 
 fn read_head(head: &str) -> Option<(SystemTime, Claims)> {
@@ -180,6 +191,18 @@ mod tests {
         }
         for other in ["", ".", "1.0.2.0.", &token[..token.len() - 1], &"a".repeat(10_000)] {
             assert_eq!(keys.verify(other, ID, &name("a"), UNIX_EPOCH), None);
+        }
+    }
+
+    #[test]
+    fn a_whole_token_is_told_from_a_damaged_one() {
+        let token = keys(&["k"]).sign(ID, &name("a"), later(), Algorithm::Sha256, false);
+
+        assert!(is_whole(&token));
+        assert!(is_whole(&keys(&["other"]).sign(ID, &name("b"), UNIX_EPOCH, Algorithm::Sha512, true)));
+        for damaged in ["", ".", "1.0.2.0.", "x", &token[1..], &token[..token.len() - 2], &"a".repeat(10_000)]
+        {
+            assert!(!is_whole(damaged), "{damaged}");
         }
     }
 

@@ -3,7 +3,7 @@
 use entrepot_api::{Failure, Status, header, parameter};
 use entrepot_auth::Grant;
 use entrepot_domain::blobs::Mount;
-use entrepot_domain::uploads::{Finish, Session};
+use entrepot_domain::uploads::{Finish, Session, token};
 use entrepot_oci::{Algorithm, Digest, RepositoryName};
 use serde_json::json;
 
@@ -66,14 +66,17 @@ pub(crate) async fn cancel(context: &Context<'_>, _: Grant) -> Result<Answer, Fa
     Ok(Answer::empty(Status::NoContent))
 }
 
-/// The session a request is about: identifier in the path, token in the query. A token that is no good
-/// for this session is told apart from a session that is not there: the client lost a part of `Location`.
+/// The session a request is about: identifier in the path, token in the query. A token that was damaged
+/// is told apart: the client lost a part of `Location`. One that is whole and opens nothing here (another
+/// repository's, or expired) is answered like a session that never was.
 pub(crate) fn session(context: &Context<'_>) -> Result<Session, Failed> {
     let (registry, name, id) = (context.registry(), context.repository(), &context.target.argument);
     let query = context.query();
-    let token = query.get(parameter::STATE);
-    registry.open_session(name, id, token).map_err(|error| match token {
-        Some(_) if registry.open_session(name, id, None).is_ok() => Failure::UploadInvalid.into(),
+    let state = query.get(parameter::STATE);
+    registry.open_session(name, id, state).map_err(|error| match state {
+        Some(token) if !token::is_whole(token) && registry.open_session(name, id, None).is_ok() => {
+            Failure::UploadInvalid.into()
+        }
         _ => from_domain(context, error),
     })
 }

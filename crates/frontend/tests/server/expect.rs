@@ -25,7 +25,7 @@ fn a_request_that_would_be_refused_is_refused_without_its_body() {
     for (request, status, code) in [
         ("PATCH /v2/UPPER/blobs/uploads/x".to_owned(), 400, "NAME_INVALID"),
         ("PATCH /v2/a/blobs/uploads/no-such".to_owned(), 404, "BLOB_UPLOAD_UNKNOWN"),
-        (format!("PUT /v2/b{}&digest={digest}", &location[5..]), 404, "BLOB_UPLOAD_INVALID"),
+        (format!("PUT /v2/b{}&digest={digest}", &location[5..]), 404, "BLOB_UPLOAD_UNKNOWN"),
         (format!("PATCH {location}\nContent-Range: 9-13"), 416, "RANGE_INVALID"),
         (format!("PUT {location}&digest=sha256:0"), 400, "DIGEST_INVALID"),
         (format!("PUT {location}"), 400, "DIGEST_INVALID"),

@@ -1,5 +1,6 @@
 //! Listening, and everything below HTTP: sockets, TLS, protocol versions, limits, and a graceful end.
 
+mod accept;
 mod alarm;
 mod certificates;
 pub(crate) mod connection;
@@ -8,6 +9,7 @@ mod frames;
 mod framing;
 mod listen;
 mod tls;
+mod transport;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -27,7 +29,8 @@ use crate::config::{BuildError, Config, Listener};
 use crate::context::Shared;
 use crate::middleware::observe::Observer;
 use crate::{respond, router};
-use connection::{Accept, Conn, Connection};
+use accept::Accept;
+use connection::{Conn, Connection};
 use listen::Bound;
 
 /// A server that listens already and serves from the moment it is run.

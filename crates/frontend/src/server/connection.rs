@@ -5,7 +5,6 @@
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,111 +12,18 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use actix_http::Protocol;
-use actix_http::error::DispatchError;
-use actix_server::GracefulShutdownSignal;
 use actix_web::dev::RequestHead;
 use actix_web::http::{Method, header};
-use actix_web::rt::net::{TcpStream, UnixStream};
-use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, timeout};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 
+use super::accept::Accept;
 use super::alarm::Alarm;
 use super::frames::Frames;
 use super::framing::{BodyFraming, Framing, HELD_BYTES, InHand, Step};
-use crate::config::Timeouts;
+use super::transport::Transport;
 use crate::context::content_length;
-
-/// How connections of one listener begin.
-pub(super) struct Accept {
-    pub(super) tls: Option<TlsAcceptor>,
-    pub(super) h2c: bool,
-    pub(super) timeouts: Timeouts,
-    pub(super) shutdown: GracefulShutdownSignal,
-}
-
-/// A connection that is ready for HTTP of this version.
-type Accepted = (Conn, Protocol, Option<SocketAddr>);
-
-impl Accept {
-    pub(super) async fn tcp(&self, io: TcpStream) -> Result<Accepted, DispatchError> {
-        let peer = io.peer_addr().ok();
-        // Answers are written whole; waiting for more to send would only delay them.
-        let _ = io.set_nodelay(true);
-        self.begin(Socket::Tcp(io), peer).await
-    }
-
-    pub(super) async fn unix(&self, io: UnixStream) -> Result<Accepted, DispatchError> {
-        self.begin(Socket::Unix(io), None).await
-    }
-
-    async fn begin(&self, socket: Socket, peer: Option<SocketAddr>) -> Result<Accepted, DispatchError> {
-        let begun = timeout(self.timeouts.header, self.negotiate(socket)).await;
-        let (transport, protocol, ahead) = begun.map_err(|_| DispatchError::SlowRequestTimeout)??;
-        Ok((Conn::new(transport, ahead, protocol, self), protocol, peer))
-    }
-
-    async fn negotiate(&self, socket: Socket) -> io::Result<(Transport, Protocol, Bytes)> {
-        let Some(tls) = &self.tls else { return self.in_the_clear(socket).await };
-        let stream = tls.accept(socket).await.inspect_err(|error| {
-            tracing::debug!(%error, "a TLS handshake failed");
-        })?;
-        let protocol = match stream.get_ref().1.alpn_protocol() {
-            Some(b"h2") => Protocol::Http2,
-            _ => Protocol::Http1,
-        };
-        Ok((Transport::Tls(Box::new(stream)), protocol, Bytes::new()))
-    }
-
-    async fn in_the_clear(&self, mut socket: Socket) -> io::Result<(Transport, Protocol, Bytes)> {
-        if !self.h2c {
-            return Ok((Transport::Plain(socket), Protocol::Http1, Bytes::new()));
-        }
-        let (protocol, ahead) = detect(&mut socket).await?;
-        Ok((Transport::Plain(socket), protocol, ahead))
-    }
-}
-
-/// What every HTTP/2 connection begins with (RFC 9113, section 3.4), and no other request can.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// Reads just enough to tell the versions apart, and returns it to be read again.
-async fn detect(socket: &mut Socket) -> io::Result<(Protocol, Bytes)> {
-    let mut ahead = BytesMut::with_capacity(PREFACE.len());
-    while ahead.len() < PREFACE.len() {
-        let mut rest = (&mut *socket).take((PREFACE.len() - ahead.len()) as u64);
-        if rest.read_buf(&mut ahead).await? == 0 || !PREFACE.starts_with(&ahead) {
-            return Ok((Protocol::Http1, ahead.freeze()));
-        }
-    }
-    Ok((Protocol::Http2, ahead.freeze()))
-}
-
-enum Socket {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
-enum Transport {
-    Plain(Socket),
-    Tls(Box<TlsStream<Socket>>),
-}
-
-impl Transport {
-    fn certificate(&self) -> Option<Arc<[u8]>> {
-        match self {
-            Transport::Plain(_) => None,
-            Transport::Tls(stream) => stream
-                .get_ref()
-                .1
-                .peer_certificates()?
-                .first()
-                .map(|certificate| Arc::from(certificate.as_ref())),
-        }
-    }
-}
 
 /// What requests know of their connection.
 #[derive(Clone, Debug)]
@@ -216,7 +122,7 @@ const AFTER_ACTIX: Duration = Duration::from_secs(1);
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 impl Conn {
-    fn new(transport: Transport, ahead: Bytes, protocol: Protocol, accept: &Accept) -> Self {
+    pub(super) fn new(transport: Transport, ahead: Bytes, protocol: Protocol, accept: &Accept) -> Self {
         let state = State {
             in_flight: Cell::new(0),
             ended: Cell::new(0),
@@ -416,31 +322,3 @@ impl AsyncWrite for Conn {
         Pin::new(&mut self.transport).poll_shutdown(cx)
     }
 }
-
-/// Passes each call on to whichever variant it is.
-macro_rules! delegate_io {
-    ($type:ty, $($variant:ident),+) => {
-        impl AsyncRead for $type {
-            fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-                match self.get_mut() { $(Self::$variant(io) => Pin::new(io).poll_read(cx, buf),)+ }
-            }
-        }
-
-        impl AsyncWrite for $type {
-            fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-                match self.get_mut() { $(Self::$variant(io) => Pin::new(io).poll_write(cx, bytes),)+ }
-            }
-
-            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                match self.get_mut() { $(Self::$variant(io) => Pin::new(io).poll_flush(cx),)+ }
-            }
-
-            fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                match self.get_mut() { $(Self::$variant(io) => Pin::new(io).poll_shutdown(cx),)+ }
-            }
-        }
-    };
-}
-
-delegate_io!(Socket, Tcp, Unix);
-delegate_io!(Transport, Plain, Tls);

@@ -18,7 +18,7 @@ impl Observer for Seen {
 }
 
 /// Waits for something that will happen.
-fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> T {
     let until = std::time::Instant::now() + PATIENCE;
     loop {
         if let Some(found) = look() {
@@ -86,4 +86,21 @@ fn every_request_is_observed_with_its_bytes() {
     });
     assert_eq!((pushed.bytes_in, pushed.bytes_out), (5, 0));
     assert_eq!((pulled.bytes_in, pulled.bytes_out), (0, 5));
+}
+
+#[test]
+fn a_client_that_does_not_read_its_answer_is_given_up() {
+    let seen = Arc::new(Seen::default());
+    let mut setup = Setup { observer: seen.clone(), ..Setup::default() };
+    setup.config.timeouts.idle = std::time::Duration::from_secs(1);
+    let running = setup.start();
+    let digest = push_blob(&running, "a", &vec![7; 64 << 20]);
+    let mut client = running.connect();
+
+    client.write_head(&format!("GET /v2/a/blobs/{digest}"));
+
+    eventually(|| {
+        let seen = seen.0.lock().unwrap();
+        seen.iter().find(|summary| summary.status == Status::ClientClosedRequest).map(|_| ())
+    });
 }

@@ -31,6 +31,16 @@ async fn connect(address: SocketAddr) -> SendRequest<Bytes> {
     client.ready().await.unwrap()
 }
 
+/// Opens a connection, sends one request, and waits until the server ends the connection.
+async fn wait_for_the_end(address: SocketAddr) {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (client, connection) = h2::client::handshake(stream).await.unwrap();
+    let connection = actix_web::rt::spawn(connection);
+    let client = client.ready().await.unwrap();
+    assert_eq!(send(&client, "GET", "/v2/", b"").await.status, 200);
+    let _ = connection.await.unwrap();
+}
+
 async fn send(client: &SendRequest<Bytes>, method: &str, path: &str, content: &'static [u8]) -> Answer {
     let uri = format!("http://registry.test{path}");
     let request = http::Request::builder().method(method).uri(uri).body(()).unwrap();
@@ -134,4 +144,36 @@ fn a_flood_of_empty_frames_ends_the_connection() {
 
     assert!(cut);
     assert_eq!(running.send("GET /v2/").status, 200);
+}
+
+#[test]
+fn a_connection_that_does_nothing_is_ended_even_if_it_answers_pings() {
+    let mut setup = h2c();
+    setup.config.timeouts.idle = std::time::Duration::from_millis(300);
+    let running = setup.start();
+
+    block_on(wait_for_the_end(running.address()));
+}
+
+#[test]
+fn an_idle_connection_does_not_hold_up_the_end_of_the_server() {
+    let running = h2c().start();
+    let address = running.address();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let client = std::thread::spawn(move || {
+        block_on(async {
+            let stream = TcpStream::connect(address).await.unwrap();
+            let (client, connection) = h2::client::handshake(stream).await.unwrap();
+            let connection = actix_web::rt::spawn(connection);
+            let client = client.ready().await.unwrap();
+            assert_eq!(send(&client, "GET", "/v2/", b"").await.status, 200);
+            sender.send(()).unwrap();
+            let _ = connection.await.unwrap();
+        });
+    });
+    receiver.recv().unwrap();
+
+    running.stop();
+
+    client.join().unwrap();
 }

@@ -10,6 +10,7 @@ mod guarded;
 mod http2;
 mod limits;
 mod listen;
+mod log;
 mod shutdown;
 mod support;
 mod tls;

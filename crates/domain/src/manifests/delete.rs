@@ -1,6 +1,6 @@
 //! Deleting manifests: `protocol.md` 2.7, and the search for what names something.
 
-use entrepot_oci::{Digest, Reference, RepositoryName, Tag};
+use entrepot_oci::{Digest, Reference, RepositoryName, Tag, manifest};
 use entrepot_storage::{Key, Version};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -80,7 +80,7 @@ impl Inner {
             return Ok(!now.record.is_some_and(|record| record.is_visible()));
         }
         if let Some(subject) = &record.subject {
-            self.remove_referrer(name, subject, digest).await?;
+            self.unlist(name, subject, digest).await?;
         }
         self.leave_catalog(name).await?;
         Ok(true)
@@ -95,9 +95,20 @@ impl Inner {
     ) -> Result<()> {
         let dead = found.record.as_ref().filter(|record| record.state == ManifestState::Dead);
         match dead.and_then(|record| record.subject) {
-            Some(subject) => self.remove_referrer(name, &subject, digest).await,
+            Some(subject) => self.unlist(name, &subject, digest).await,
             None => Ok(()),
         }
+    }
+
+    /// Takes a dead manifest out of its subject's referrers. A push that revived it meanwhile may have
+    /// found the old entry in place and left it: then the entry is made again.
+    async fn unlist(&self, name: &RepositoryName, subject: &Digest, digest: &Digest) -> Result<()> {
+        self.remove_referrer(name, subject, digest).await?;
+        let found = self.load::<ManifestRecord>(&layout::manifest(name, digest)).await?;
+        let Some(revived) = found.record.filter(ManifestRecord::is_visible) else { return Ok(()) };
+        let parsed = manifest::parse(Some(&revived.media_type), &revived.bytes)?;
+        let entry = manifest::referrer_descriptor(&parsed, *digest, revived.bytes.len() as u64);
+        self.enter_referrer(name, subject, &entry).await
     }
 
     /// Takes `digest` out of what a tag names and is about to name.

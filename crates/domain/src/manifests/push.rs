@@ -284,8 +284,9 @@ impl<'a> Pushing<'a> {
             if !try_join_all(moves).await?.into_iter().all(|moved| moved) {
                 return Ok(Outcome::Again);
             }
-            self.list_referrer().await?;
         }
+        // Also where everything was in place: the push that put it there may have stopped before this.
+        self.list_referrer().await?;
         self.remember().await;
         Ok(Outcome::Done)
     }

@@ -2,11 +2,13 @@
 //!
 //! A mirror of the records is kept beside the store and refreshed only where a request may have written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use entrepot_domain::layout;
-use entrepot_domain::record::{ManifestRecord, Pointer, Record, SessionRecord, SessionState, TagRecord};
+use entrepot_domain::record::{
+    Life, ManifestRecord, Pointer, Record, RepositoryEntry, SessionRecord, SessionState, TagRecord,
+};
 use entrepot_driver_memory::MemoryDriver;
 use entrepot_oci::{Digest, RepositoryName};
 use entrepot_storage::Key;
@@ -22,6 +24,10 @@ pub(crate) struct World {
     pub(crate) tags: BTreeMap<(Repo, Label), TagRecord>,
     pub(crate) sessions: BTreeMap<Key, SessionRecord>,
     pub(crate) data: BTreeMap<Key, Bytes>,
+    /// Referrers as they are listed.
+    pub(crate) referrers: BTreeSet<Key>,
+    /// The catalog.
+    pub(crate) repositories: BTreeMap<Repo, RepositoryEntry>,
 }
 
 impl World {
@@ -58,6 +64,15 @@ impl World {
                 set(&mut self.tags, (repo(repository), label), key, content)?;
             }
             ["uploads", _] => set(&mut self.sessions, key.clone(), key, content)?,
+            ["repositories", repository] => {
+                set(&mut self.repositories, repo(repository), key, content)?;
+            }
+            ["referrers", ..] => {
+                match content {
+                    Some(_) => self.referrers.insert(key.clone()),
+                    None => self.referrers.remove(key),
+                };
+            }
             ["data", ..] => {
                 match content {
                     Some(bytes) => self.data.insert(key.clone(), bytes),
@@ -100,6 +115,17 @@ impl World {
     pub(crate) fn current(&self, repo: Repo, label: Label) -> Option<Man> {
         let cur = self.tags.get(&(repo, label))?.cur.as_ref()?;
         Some(Man::of(&cur.digest).expect("nothing else is pushed"))
+    }
+
+    /// Whether the manifest is listed among the referrers of its subject; true where it has none.
+    pub(crate) fn is_listed(&self, repo: Repo, man: Man) -> bool {
+        let entry = |subject: Man| layout::referrer(&repo.name(), &subject.digest(), &man.digest());
+        man.subject().is_none_or(|subject| self.referrers.contains(&entry(subject)))
+    }
+
+    /// Whether the repository is in the catalog.
+    pub(crate) fn is_in_catalog(&self, repo: Repo) -> bool {
+        self.repositories.get(&repo).is_some_and(|entry| entry.state == Life::Live)
     }
 
     /// Integrity of what blob records name.

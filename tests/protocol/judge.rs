@@ -69,7 +69,9 @@ pub(crate) fn judge(world: &World, events: &[Event]) -> Result<(), String> {
         }
         for man in Man::ALL {
             judge_manifest(world, events, repo, man)?;
+            judge_referrer(world, events, repo, man)?;
         }
+        judge_catalog(world, events, repo)?;
         for blob in Blob::ALL {
             judge_blob(world, events, repo, blob)?;
         }
@@ -140,6 +142,37 @@ fn judge_manifest(world: &World, events: &[Event], repo: Repo, man: Man) -> Resu
         if event.op == Op::DeleteManifest(repo, man) && !contested(&rescues) && is_there {
             return Err(format!("{man:?} was deleted from {repo:?} and is still there"));
         }
+    }
+    Ok(())
+}
+
+/// A referrer that is there is listed: always when its last push was acknowledged after every delete, and
+/// whatever overlapped when every push was.
+fn judge_referrer(world: &World, events: &[Event], repo: Repo, man: Man) -> Result<(), String> {
+    if world.is_listed(repo, man) || !world.is_committed(repo, man) {
+        return Ok(());
+    }
+    let is_push = |event: &&Event| matches!(&event.op, Op::Push(at, it, _) if *at == repo && *it == man);
+    let kills =
+        |event: &&Event| event.op == Op::DeleteManifest(repo, man) || event.op == Op::GcManifest(repo, man);
+    let pushes = || events.iter().filter(is_push);
+    let is_last = |push: &Event| !events.iter().filter(kills).any(|kill| kill.may_follow(push));
+    if pushes().any(|push| push.is_acked() && is_last(push)) || pushes().all(Event::is_acked) {
+        return Err(format!("{man:?} was acknowledged in {repo:?} and is not listed as a referrer"));
+    }
+    Ok(())
+}
+
+/// While nothing fails, a repository with a manifest is in the catalog.
+fn judge_catalog(world: &World, events: &[Event], repo: Repo) -> Result<(), String> {
+    let failed = |event: &Event| match &event.answer {
+        None => true,
+        Some(Answer::Refused(why)) => why.contains("injected"),
+        Some(_) => false,
+    };
+    let holds = Man::ALL.into_iter().any(|man| world.is_committed(repo, man));
+    if holds && !world.is_in_catalog(repo) && !events.iter().any(failed) {
+        return Err(format!("{repo:?} holds a manifest and is not in the catalog"));
     }
     Ok(())
 }

@@ -9,6 +9,8 @@
 //! `PROTOCOL_SEEDS` multiplies the seeds of every search; `PROTOCOL_SEED` runs the random programs from
 //! one seed only.
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "the whole binary is a test")]
+
 mod collector;
 mod exhaustive;
 mod invariants;

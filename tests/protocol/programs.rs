@@ -79,7 +79,7 @@ fn client(dice: &mut Dice, process: usize) -> Vec<Op> {
 }
 
 fn push(dice: &mut Dice, repo: Repo) -> Op {
-    let man = dice.pick(&[Man::A0, Man::A0, Man::A1, Man::B0, Man::Ab, Man::Ix, Man::Iy]);
+    let man = dice.pick(&[Man::A0, Man::A0, Man::A1, Man::B0, Man::Ab, Man::Ix, Man::Iy, Man::Rf]);
     let labels = match dice.below(4) {
         0 => vec![],
         1 => vec![Label::T0, Label::T1],

@@ -6,7 +6,7 @@ use crate::schedule::{Action, Line, Scheduler, Script};
 use crate::step::{Ask, Ticket, Verdict};
 use crate::words::Blob::A;
 use crate::words::Label::T0;
-use crate::words::Man::A0;
+use crate::words::Man::{A0, Rf};
 use crate::words::Repo::{R0, R1};
 use Line::{Kill, One, ToEnd, Until};
 use Op::*;
@@ -146,4 +146,28 @@ fn a_repeated_put_answers_for_no_claim_of_a_crash() {
         &scenario,
         vec![Until(0, Ask::Put, "links/"), One(0, Ask::Put, "links/"), Kill(0), ToEnd(1), ToEnd(2)],
     );
+}
+
+/// A push stopped after it had moved its tag and before it listed its manifest as a referrer. Repeated, it
+/// found everything in place, answered 201 and listed nothing.
+#[test]
+fn a_push_repeated_after_a_crash_lists_its_referrer() {
+    let scenario = Scenario::named("unlisted referrer")
+        .before([Put(R0, A)])
+        .process([Push(R0, Rf, vec![T0])])
+        .process([Push(R0, Rf, vec![T0])]);
+
+    survives(&scenario, vec![Until(0, Ask::Put, "referrers/"), Kill(0), ToEnd(1)]);
+}
+
+/// A manifest was pushed again while its DELETE was removing it from its subject's referrers: the push
+/// found the old entry in place, the DELETE removed it.
+#[test]
+fn a_referrer_revived_during_its_delete_stays_listed() {
+    let scenario = Scenario::named("revived referrer")
+        .before([Put(R0, A), Push(R0, Rf, vec![T0])])
+        .process([Push(R0, Rf, vec![T0])])
+        .process([DeleteManifest(R0, Rf)]);
+
+    survives(&scenario, vec![Until(1, Ask::Delete, "referrers/"), ToEnd(0), ToEnd(1)]);
 }

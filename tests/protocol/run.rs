@@ -44,10 +44,8 @@ pub(crate) struct Prepared {
 /// A run that went well.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Report {
-    pub(crate) steps: usize,
     /// Operations of clients that were acknowledged.
     pub(crate) acknowledged: usize,
-    pub(crate) refused: usize,
 }
 
 /// A run that broke a promise.
@@ -222,8 +220,7 @@ impl<'a> Run<'a> {
         self.aftermath().await?;
         let of_clients = |event: &&Event| event.process != BEFORE && !event.op.is_collectors();
         let acknowledged = events.iter().filter(of_clients).filter(|event| event.is_acked()).count();
-        let refused = events.iter().filter(of_clients).filter(|event| !event.is_acked()).count();
-        Ok(Report { steps, acknowledged, refused })
+        Ok(Report { acknowledged })
     }
 
     fn start(&mut self) {

@@ -35,13 +35,6 @@ pub(crate) enum Ask {
     ListUploads,
 }
 
-impl Ask {
-    /// Whether it can change the store.
-    pub(crate) const fn writes(self) -> bool {
-        !matches!(self, Ask::Get | Ask::Stat | Ask::List | Ask::ListUploads | Ask::Flush)
-    }
-}
-
 /// A request that waits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Ticket {

@@ -42,6 +42,8 @@ pub(crate) enum Man {
     Ix,
     /// An index over `A0` and `B0`.
     Iy,
+    /// An image of blob A that refers to `A0`.
+    Rf,
 }
 
 impl Repo {
@@ -93,11 +95,11 @@ impl Label {
 }
 
 impl Man {
-    pub(crate) const ALL: [Man; 6] = [Man::A0, Man::A1, Man::B0, Man::Ab, Man::Ix, Man::Iy];
+    pub(crate) const ALL: [Man; 7] = [Man::A0, Man::A1, Man::B0, Man::Ab, Man::Ix, Man::Iy, Man::Rf];
 
     pub(crate) const fn blobs(self) -> &'static [Blob] {
         match self {
-            Man::A0 | Man::A1 => &[Blob::A],
+            Man::A0 | Man::A1 | Man::Rf => &[Blob::A],
             Man::B0 => &[Blob::B],
             Man::Ab => &[Blob::A, Blob::B],
             Man::Ix | Man::Iy => &[],
@@ -110,6 +112,11 @@ impl Man {
             Man::Iy => &[Man::A0, Man::B0],
             _ => &[],
         }
+    }
+
+    /// What it refers to as its subject.
+    pub(crate) fn subject(self) -> Option<Man> {
+        (self == Man::Rf).then_some(Man::A0)
     }
 
     pub(crate) const fn media_type(self) -> &'static str {
@@ -133,7 +140,10 @@ impl Man {
     }
 
     fn write(self) -> Bytes {
-        let note = format!(r#""annotations":{{"name":"{self:?}"}}"#);
+        let mut note = format!(r#""annotations":{{"name":"{self:?}"}}"#);
+        if let Some(subject) = self.subject() {
+            note = format!(r#"{note},"subject":{}"#, entry(subject.media_type(), &subject.write()));
+        }
         if !self.children().is_empty() {
             let children: Vec<String> =
                 self.children().iter().map(|man| entry(man.media_type(), &man.write())).collect();

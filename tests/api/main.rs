@@ -1,0 +1,64 @@
+//! What a client sees: `<resource>/<operation>.rs` mirrors the addresses, and each case runs over memory
+//! and over the filesystem.
+//!
+//! Answers that are promised as a whole stand as files in `golden/`; `ENTREPOT_UPDATE_GOLDEN=1` rewrites
+//! them. Nothing here looks behind the answers but by breaking the store.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod base {
+    mod get;
+}
+mod blobs {
+    mod delete;
+    mod get;
+    mod head;
+    mod ranges;
+}
+mod catalog {
+    mod list;
+}
+mod errors {
+    mod access;
+    mod failures;
+    mod methods;
+    mod paths;
+    mod sample;
+    mod successes;
+}
+mod ext {
+    mod tags;
+}
+mod manifests {
+    mod conditions;
+    mod delete;
+    mod get;
+    mod head;
+    mod hostile;
+    mod put;
+    mod references;
+}
+mod referrers {
+    mod list;
+}
+mod server {
+    mod addresses;
+    mod expect;
+    mod framing;
+    mod http2;
+    mod limits;
+}
+mod store {
+    mod failing;
+    mod lost_answers;
+}
+mod tags {
+    mod list;
+}
+mod uploads {
+    mod delete;
+    mod get;
+    mod patch;
+    mod post;
+    mod put;
+}

@@ -1,0 +1,182 @@
+//! Several writers at once: rows B11 and B33; reliability row 29. The outcomes are asserted, never who wins.
+
+use std::sync::Barrier;
+
+use entrepot_oci::Digest;
+use entrepot_tests::http::{Client, Response};
+use entrepot_tests::on_every_store;
+use entrepot_tests::registry::content::{noise, with_digest};
+use entrepot_tests::registry::{Image, Setup, TestRegistry};
+
+/// Does the same at every client at the same moment.
+fn at_once<'c>(
+    clients: impl IntoIterator<Item = &'c TestRegistry>,
+    request: impl Fn(usize, &Client) -> Response + Sync,
+) -> Vec<Response> {
+    let clients: Vec<&TestRegistry> = clients.into_iter().collect();
+    let barrier = Barrier::new(clients.len());
+    std::thread::scope(|scope| {
+        let send = |(n, client): (usize, &'c TestRegistry)| {
+            let (barrier, request) = (&barrier, &request);
+            scope.spawn(move || {
+                barrier.wait();
+                request(n, client)
+            })
+        };
+        let sent: Vec<_> = clients.into_iter().enumerate().map(send).collect();
+        sent.into_iter().map(|thread| thread.join().expect("a request is answered")).collect()
+    })
+}
+
+/// Row 29: one 202, and 416 with the true range for the other.
+fn of_two_chunks_at_one_place_one_wins(setup: Setup) {
+    let replicas = [setup.start(), setup.start()];
+    for round in 0..20_u64 {
+        let chunks = [noise(round, 3000), noise(round + 1000, 5000)];
+        let location = replicas[0].open_upload("a");
+
+        let answers = at_once(&replicas, |n, client| {
+            let range = format!("0-{}", chunks[n].len() - 1);
+            client.patch(&location).header("Content-Range", range).body(chunks[n].clone()).send()
+        });
+
+        let won: Vec<_> = (0..2).filter(|n| answers[*n].status == 202).collect();
+        assert_eq!(won.len(), 1, "{} {}", answers[0], answers[1]);
+        let winner = won[0];
+        let loser = &answers[1 - winner];
+        assert_eq!(loser.status, 416, "{loser}");
+        assert_eq!(loser.expect_header("Range"), format!("0-{}", chunks[winner].len() - 1));
+        let closing = with_digest(loser.expect_header("Location"), Digest::sha256(&chunks[winner]));
+        replicas[winner].put(closing).empty().send().expect(201);
+    }
+}
+
+/// Later chunks of one session race like first ones.
+fn of_two_later_chunks_one_wins(setup: Setup) {
+    let replicas = [setup.start(), setup.start()];
+    for round in 0..20_u64 {
+        let first = noise(round, 1000);
+        let chunks = [noise(round + 500, 1000), noise(round + 1000, 2000)];
+        let patched = replicas[0].patch(replicas[0].open_upload("a")).body(first.clone()).send().expect(202);
+        let location = patched.expect_header("Location");
+
+        let answers = at_once(&replicas, |n, client| {
+            let range = format!("1000-{}", 999 + chunks[n].len());
+            client.patch(location).header("Content-Range", range).body(chunks[n].clone()).send()
+        });
+
+        let winner = usize::from(answers[0].status != 202);
+        assert_eq!((answers[winner].status, answers[1 - winner].status), (202, 416));
+        let true_range = format!("0-{}", 999 + chunks[winner].len());
+        assert_eq!(answers[1 - winner].expect_header("Range"), true_range);
+        let whole = [first, chunks[winner].clone()].concat();
+        let closing = with_digest(answers[winner].expect_header("Location"), Digest::sha256(&whole));
+        replicas[1].put(closing).empty().send().expect(201);
+    }
+}
+
+/// Two replicas close one session: both may say 201, and there is one blob.
+fn of_two_commits_none_is_lost(setup: Setup) {
+    let setup = setup.domain(|config| config.part_bytes = Some(16 * 1024));
+    let replicas = [setup.start(), setup.start()];
+    for round in 0..20_u64 {
+        let content = noise(round, if round % 2 == 0 { 2000 } else { 100_000 });
+        let digest = Digest::sha256(&content);
+        let patched =
+            replicas[0].patch(replicas[0].open_upload("a")).body(content.clone()).send().expect(202);
+        let closing = with_digest(patched.expect_header("Location"), digest);
+
+        let answers = at_once(&replicas, |_, client| client.put(&closing).empty().send());
+
+        assert!(answers.iter().any(|answer| answer.status == 201), "{} {}", answers[0], answers[1]);
+        for answer in answers {
+            assert!([201, 416, 503].contains(&answer.status), "{answer}");
+        }
+        replicas[0].put(&closing).empty().send().expect(201);
+        assert!(replicas[1].get(format!("/v2/a/blobs/{digest}")).send().expect(200).body == content);
+    }
+}
+
+/// BuildKit pushes one layer many times at once.
+fn one_blob_pushed_by_many_is_one_blob(setup: Setup) {
+    let replicas: Vec<_> = (0..3).map(|_| setup.start()).collect();
+    for round in 0..10_u64 {
+        let content = noise(round, 2000);
+        let digest = Digest::sha256(&content);
+        let everybody = replicas.iter().chain(&replicas);
+
+        let answers = at_once(everybody, |n, client| {
+            let name = if n % 2 == 0 { "a" } else { "b" };
+            client.put(with_digest(&client.open_upload(name), digest)).body(content.clone()).send()
+        });
+
+        for answer in answers {
+            assert_eq!(answer.status, 201, "{answer}");
+        }
+        for name in ["a", "b"] {
+            assert!(replicas[2].get(format!("/v2/{name}/blobs/{digest}")).send().expect(200).body == content);
+        }
+    }
+}
+
+/// B33: the tag names one of them, and every manifest that was acknowledged can be pulled.
+fn one_tag_pushed_by_many_names_one_of_them(setup: Setup) {
+    let replicas: Vec<_> = (0..3).map(|_| setup.start()).collect();
+    for round in 0..6 {
+        let images: Vec<_> = (0..6).map(|n| Image::called(&format!("{round}-{n}"))).collect();
+        for image in &images {
+            replicas[0].push_blob("a", &image.config);
+            replicas[0].push_blob("a", &image.layer);
+        }
+
+        let everybody = replicas.iter().chain(&replicas);
+        let answers = at_once(everybody, |n, client| client.put_manifest("a", "latest", &images[n].manifest));
+
+        let tagged = replicas[0].get("/v2/a/manifests/latest").send().expect(200);
+        assert!(images.iter().any(|image| image.manifest.bytes == tagged.body));
+        let mut acknowledged = 0;
+        for (image, answer) in images.iter().zip(answers) {
+            match answer.status {
+                201 => acknowledged += 1,
+                503 => continue,
+                _ => panic!("{answer}"),
+            }
+            let pulled = replicas[1].get(format!("/v2/a/manifests/{}", image.digest())).send().expect(200);
+            assert_eq!(pulled.body, image.manifest.bytes);
+        }
+        assert!(acknowledged > 0);
+    }
+}
+
+/// A push races with the delete of what it names: acknowledged means whole.
+fn a_push_and_a_delete_of_what_it_names_agree(setup: Setup) {
+    let replicas = [setup.start(), setup.start()];
+    for round in 0..20 {
+        let image = Image::called(&format!("contested {round}"));
+        replicas[0].push_blob("a", &image.config);
+        let layer = replicas[0].push_blob("a", &image.layer);
+        let blob = format!("/v2/a/blobs/{layer}");
+
+        let answers = at_once(&replicas, |n, client| match n {
+            0 => client.put_manifest("a", "v1", &image.manifest),
+            _ => client.delete(&blob).send(),
+        });
+
+        let (pushed, deleted) = (answers[0].status, answers[1].status);
+        assert!([201, 400, 503].contains(&pushed), "{}", answers[0]);
+        assert!([202, 405, 503].contains(&deleted), "{}", answers[1]);
+        assert!(!(pushed == 201 && deleted == 202), "a manifest without its layer was acknowledged");
+        if pushed == 201 {
+            replicas[1].get(&blob).send().expect(200);
+        }
+    }
+}
+
+on_every_store![
+    of_two_chunks_at_one_place_one_wins,
+    of_two_later_chunks_one_wins,
+    of_two_commits_none_is_lost,
+    one_blob_pushed_by_many_is_one_blob,
+    one_tag_pushed_by_many_names_one_of_them,
+    a_push_and_a_delete_of_what_it_names_agree,
+];

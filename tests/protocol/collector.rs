@@ -17,6 +17,33 @@ use crate::words::{Blob, Label, Man, Repo};
 pub(crate) struct Collector<'a> {
     pub(crate) store: &'a SharedDriver,
     pub(crate) entropy: &'a dyn Entropy,
+    /// The rule it breaks on purpose.
+    pub(crate) careless: Option<Careless>,
+}
+
+/// A rule of section 2.11 that a collector can break. Whoever writes one must not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Careless {
+    /// It scans without having condemned.
+    CondemnsNothing,
+    /// It scans, and condemns afterwards.
+    ScansFirst,
+    /// It kills whatever stands there.
+    KillsAnyway,
+    /// It does not look for parents of a manifest among indexes.
+    IgnoresIndexes,
+    /// It removes a tombstone whatever stands there now.
+    BuriesAnyway,
+}
+
+impl Careless {
+    pub(crate) const ALL: [Careless; 5] = [
+        Careless::CondemnsNothing,
+        Careless::ScansFirst,
+        Careless::KillsAnyway,
+        Careless::IgnoresIndexes,
+        Careless::BuriesAnyway,
+    ];
 }
 
 impl Collector<'_> {
@@ -27,11 +54,13 @@ impl Collector<'_> {
         if link.visible().is_none() {
             return Ok(());
         }
-        let Some(condemned) = self.swap(&key, &version, &link.in_state(Life::Condemned)).await? else {
+        let Some(condemned) = self.condemn(&key, &version, &link.in_state(Life::Condemned)).await? else {
             return Ok(());
         };
-        let state = if self.is_named(repo, &blob.digest()).await? { Life::Live } else { Life::Dead };
-        self.swap(&key, &condemned, &link.in_state(state)).await?;
+        match self.is_named(repo, &blob.digest()).await? {
+            true => self.swap(&key, &condemned, &link.in_state(Life::Live)).await?,
+            false => self.kill(&key, &condemned, &link.in_state(Life::Dead)).await?,
+        };
         Ok(())
     }
 
@@ -40,16 +69,17 @@ impl Collector<'_> {
         let key = layout::blob(&blob.digest());
         let Some((record, version)) = self.load::<Pointer>(&key).await? else { return Ok(()) };
         let Some(inst) = record.visible() else { return Ok(()) };
-        let Some(condemned) = self.swap(&key, &version, &record.in_state(Life::Condemned)).await? else {
+        if self.is(Careless::ScansFirst) && self.is_linked(blob).await? {
+            return Ok(());
+        }
+        let Some(condemned) = self.condemn(&key, &version, &record.in_state(Life::Condemned)).await? else {
             return Ok(());
         };
-        for link in self.keys(&layout::links_of(&blob.digest())).await? {
-            if self.load::<Pointer>(&link).await?.is_some_and(|(link, _)| link.state != Life::Dead) {
-                self.swap(&key, &condemned, &record.in_state(Life::Live)).await?;
-                return Ok(());
-            }
+        if !self.is(Careless::ScansFirst) && self.is_linked(blob).await? {
+            self.swap(&key, &condemned, &record.in_state(Life::Live)).await?;
+            return Ok(());
         }
-        if self.swap(&key, &condemned, &record.in_state(Life::Dead)).await?.is_some() {
+        if self.kill(&key, &condemned, &record.in_state(Life::Dead)).await?.is_some() {
             self.store.delete(inst, None).await?;
         }
         Ok(())
@@ -68,10 +98,13 @@ impl Collector<'_> {
             ManifestState::Committed | ManifestState::Condemned => {}
         }
         let marked = record.in_state(ManifestState::Condemned);
-        let Some(condemned) = self.swap(&key, &version, &marked).await? else { return Ok(()) };
-        let is_kept = self.is_tagged(repo, man).await? || self.is_named(repo, &man.digest()).await?;
-        let state = if is_kept { ManifestState::Committed } else { ManifestState::Dead };
-        self.swap(&key, &condemned, &record.in_state(state)).await?;
+        let Some(condemned) = self.condemn(&key, &version, &marked).await? else { return Ok(()) };
+        let is_kept = self.is_tagged(repo, man).await?
+            || (!self.is(Careless::IgnoresIndexes) && self.is_named(repo, &man.digest()).await?);
+        match is_kept {
+            true => self.swap(&key, &condemned, &record.in_state(ManifestState::Committed)).await?,
+            false => self.kill(&key, &condemned, &record.in_state(ManifestState::Dead)).await?,
+        };
         Ok(())
     }
 
@@ -111,9 +144,41 @@ impl Collector<'_> {
 
     async fn bury<R: Record>(&self, key: &Key, is_due: impl Fn(&R) -> bool) -> Result<()> {
         match self.load::<R>(key).await? {
-            Some((record, version)) if is_due(&record) => self.store.delete(key, Some(&version)).await,
+            Some((record, version)) if is_due(&record) => {
+                let condition = (!self.is(Careless::BuriesAnyway)).then_some(&version);
+                self.store.delete(key, condition).await
+            }
             _ => Ok(()),
         }
+    }
+
+    fn is(&self, careless: Careless) -> bool {
+        self.careless == Some(careless)
+    }
+
+    /// Marks a record that will be scanned for. Answers the version the kill has to meet.
+    async fn condemn<R: Record>(&self, key: &Key, version: &Version, marked: &R) -> Result<Option<Version>> {
+        if self.is(Careless::CondemnsNothing) {
+            return Ok(Some(version.clone()));
+        }
+        self.swap(key, version, marked).await
+    }
+
+    async fn kill<R: Record>(&self, key: &Key, condemned: &Version, dead: &R) -> Result<Option<Version>> {
+        if self.is(Careless::KillsAnyway) {
+            return Ok(self.store.put(key, dead.encode(Nonce(0)), PutMode::Overwrite).await?.version);
+        }
+        self.swap(key, condemned, dead).await
+    }
+
+    /// Whether any repository's link to the blob is not dead.
+    async fn is_linked(&self, blob: Blob) -> Result<bool> {
+        for key in self.keys(&layout::links_of(&blob.digest())).await? {
+            if self.load::<Pointer>(&key).await?.is_some_and(|(link, _)| link.state != Life::Dead) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn is_tagged(&self, repo: Repo, man: Man) -> Result<bool> {

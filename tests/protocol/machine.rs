@@ -18,7 +18,7 @@ use entrepot_oci::{Digest, Reference, RepositoryName};
 use entrepot_storage::SharedDriver;
 use futures_util::{Stream, StreamExt, stream};
 
-use crate::collector::Collector;
+use crate::collector::{Careless, Collector};
 use crate::words::{Blob, Dice, Label, Man, Repo};
 
 /// One operation. A client stops at its first failure; a collector goes on.
@@ -83,6 +83,8 @@ pub(crate) struct Settings {
     pub(crate) touch: bool,
     /// The rule the replicas break.
     pub(crate) mutation: Option<Mutation>,
+    /// The rule the collector breaks.
+    pub(crate) careless: Option<Careless>,
 }
 
 /// A replica with its client.
@@ -90,6 +92,7 @@ pub(crate) struct Machine {
     registry: Registry,
     store: SharedDriver,
     entropy: Seeded,
+    careless: Option<Careless>,
     pub(crate) sessions: Mutex<HashMap<usize, Session>>,
 }
 
@@ -116,7 +119,7 @@ impl Machine {
             Some(mutation) => registry.breaking(mutation),
             None => registry,
         };
-        Self { registry, store, entropy, sessions: Mutex::default() }
+        Self { registry, store, entropy, careless: settings.careless, sessions: Mutex::default() }
     }
 
     /// Carries one operation out.
@@ -163,7 +166,7 @@ impl Machine {
     }
 
     async fn collect(&self, op: &Op) -> entrepot_storage::Result<()> {
-        let collector = Collector { store: &self.store, entropy: &self.entropy };
+        let collector = Collector { store: &self.store, entropy: &self.entropy, careless: self.careless };
         match op {
             Op::GcLink(repo, blob) => collector.link(*repo, *blob).await,
             Op::GcBlob(blob) => collector.blob(*blob).await,

@@ -6,7 +6,7 @@
 //! clients' acknowledgements are judged. The collector is a double written from section 2.11, without any
 //! grace or quarantine: harsher than the real one. Nothing here measures time.
 //!
-//! `PROTOCOL_SEEDS` multiplies the seeds of every search; `PROTOCOL_SEED` runs the random programs from
+//! `ENTREPOT_PROTOCOL_SEEDS` multiplies the seeds of every search; `ENTREPOT_PROTOCOL_SEED` runs the random programs from
 //! one seed only.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "the whole binary is a test")]

@@ -6,6 +6,7 @@
 
 use entrepot_domain::mutation::Mutation;
 
+use crate::collector::Careless;
 use crate::machine::{Op, Settings};
 use crate::run::{Failure, Report, Scenario};
 use crate::scenarios::{attempt, seeds};
@@ -13,7 +14,7 @@ use crate::schedule::{Line, Script};
 use crate::step::Ask;
 use crate::words::Blob::A;
 use crate::words::Label::T0;
-use crate::words::Man::{A0, A1};
+use crate::words::Man::{A0, A1, Ix};
 use crate::words::Repo::{R0, R1};
 use Line::{One, ToEnd, Until};
 use Op::*;
@@ -138,7 +139,7 @@ fn scenario(mutation: Mutation) -> (Scenario, Option<Vec<Line>>) {
 
 fn broken(mutation: Mutation) -> Scenario {
     let (scenario, _) = scenario(mutation);
-    Scenario { settings: Settings { touch: false, mutation: Some(mutation) }, ..scenario }
+    Scenario { settings: Settings { mutation: Some(mutation), ..Settings::default() }, ..scenario }
 }
 
 /// Runs the written schedule.
@@ -148,8 +149,46 @@ fn follow(scenario: &Scenario, lines: Vec<Line>) -> Result<Report, Failure> {
 
 /// The first seed that notices, or nothing within the limit.
 fn notice(scenario: &Scenario) -> Option<(u64, Failure)> {
+    notice_within(scenario, LIMIT)
+}
+
+fn notice_within(scenario: &Scenario, limit: u64) -> Option<(u64, Failure)> {
     let prepared = scenario.prepare();
-    (0..LIMIT).find_map(|seed| attempt(&prepared, seed, false).err().map(|failure| (seed, *failure)))
+    (0..limit).find_map(|seed| attempt(&prepared, seed, false).err().map(|failure| (seed, *failure)))
+}
+
+/// A scenario in which a collector has to keep the rule.
+fn beside(careless: Careless) -> Scenario {
+    let live = Scenario::named(&format!("{careless:?}")).before([Put(R0, A)]);
+    match careless {
+        Careless::CondemnsNothing | Careless::KillsAnyway => {
+            live.process([Push(R0, A0, vec![])]).process([GcLink(R0, A)])
+        }
+        Careless::ScansFirst => {
+            live.before([GcLink(R0, A)]).process([Put(R0, A), Push(R0, A0, vec![])]).process([GcBlob(A)])
+        }
+        Careless::IgnoresIndexes => live
+            .before([Push(R0, A0, vec![])])
+            .process([Push(R0, Ix, vec![T0])])
+            .process([GcManifest(R0, A0)]),
+        Careless::BuriesAnyway => {
+            live.process([Put(R0, A), Push(R0, A0, vec![])]).process([GcLink(R0, A), Bury(R0)])
+        }
+    }
+}
+
+#[test]
+fn every_careless_collector_is_noticed_by_some_schedule() {
+    for careless in Careless::ALL {
+        let kept = beside(careless);
+        let settings = Settings { careless: Some(careless), ..Settings::default() };
+        let Some((seed, failure)) = notice(&Scenario { settings, ..kept.clone() }) else {
+            panic!("{careless:?} is not noticed in {LIMIT} schedules");
+        };
+        println!("{careless:?}: seed {seed}: {}", failure.why);
+        let clean = notice_within(&kept, seeds(CLEAN));
+        assert!(clean.is_none(), "the rule is kept, but: {}", clean.expect("just seen").1);
+    }
 }
 
 #[test]

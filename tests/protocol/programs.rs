@@ -12,7 +12,7 @@ const PROGRAMS: u64 = 700;
 fn program(seed: u64) -> Scenario {
     let mut dice = Dice::new(seed ^ 0xABCD);
     let mut scenario = Scenario::named(&format!("program {seed}"));
-    scenario.settings = Settings { touch: dice.chance(4), mutation: None };
+    scenario.settings = Settings { touch: dice.chance(4), ..Settings::default() };
     scenario.part = dice.chance(6).then_some(4);
     scenario = scenario.before(beginning(&mut dice));
     for process in 0..2 + dice.below(4) {
@@ -116,7 +116,7 @@ fn run(seed: u64) {
     let prepared = scenario.prepare();
     for (schedule, faults) in [(seed, false), (seed + 1, true), (seed + 2, true)] {
         if let Err(failure) = attempt(&prepared, schedule, faults) {
-            panic!("PROTOCOL_SEED={seed}: {scenario:#?}\n{failure}");
+            panic!("ENTREPOT_PROTOCOL_SEED={seed}: {scenario:#?}\n{failure}");
         }
     }
 }
@@ -124,7 +124,7 @@ fn run(seed: u64) {
 #[test]
 fn random_programs_keep_every_promise() {
     #[expect(clippy::disallowed_methods, reason = "a test has no configuration to read it from")]
-    let only = std::env::var("PROTOCOL_SEED").ok().and_then(|text| text.parse().ok());
+    let only = std::env::var("ENTREPOT_PROTOCOL_SEED").ok().and_then(|text| text.parse().ok());
     match only {
         Some(seed) => run(seed),
         None => (0..seeds(PROGRAMS)).for_each(run),

@@ -88,7 +88,8 @@ impl Scenario {
         }
         let store = MemoryDriver::with(config);
         let mut history = History::default();
-        let machine = Machine::new(store.shared(), 1, Settings { mutation: None, ..self.settings });
+        let machine =
+            Machine::new(store.shared(), 1, Settings { touch: self.settings.touch, ..Settings::default() });
         block_on(async {
             for op in &self.before {
                 history.clock += 1;
@@ -288,7 +289,7 @@ impl<'a> Run<'a> {
     /// Whatever happened: everything acknowledged is readable through a fresh replica, everything else can
     /// be reclaimed, and the next pushes succeed.
     async fn aftermath(&self) -> Result<(), String> {
-        let settings = Settings { mutation: None, ..self.prepared.scenario.settings };
+        let settings = Settings { touch: self.prepared.scenario.settings.touch, ..Settings::default() };
         let fresh = Machine::new(self.store.shared(), 7, settings);
         self.pull_everything(&fresh).await?;
         for op in cleaning().chain(cleaning()) {

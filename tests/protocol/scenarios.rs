@@ -11,13 +11,14 @@ use crate::words::Man::{A0, A1, Ab, B0, Ix, Iy, Rf};
 use crate::words::Repo::{R0, R1};
 use Op::*;
 
-/// Seeds per scenario in an ordinary run; `PROTOCOL_SEEDS` multiplies them.
+/// Seeds per scenario in an ordinary run; `ENTREPOT_PROTOCOL_SEEDS` multiplies them.
 const SEEDS: u64 = 24;
 
 /// `count`, or as many times that as the environment asks for.
 pub(crate) fn seeds(count: u64) -> u64 {
     #[expect(clippy::disallowed_methods, reason = "a test has no configuration to read it from")]
-    let factor = std::env::var("PROTOCOL_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    let factor =
+        std::env::var("ENTREPOT_PROTOCOL_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
     count * factor
 }
 
@@ -239,7 +240,7 @@ fn heads_and_mounts() -> Vec<Scenario> {
             vec![skip(A0, &[]), vec![DeleteBlob(R0, A)], vec![DeleteBlob(R0, A)], gc_blob(), gc_blob()],
         ),
         Scenario {
-            settings: Settings { touch: true, mutation: None },
+            settings: Settings { touch: true, ..Settings::default() },
             ..scenario(
                 live("HEAD touches what is old"),
                 vec![skip(A0, &[]), vec![Head(R0, A)], gc_link(), gc_blob(), up()],

@@ -1,0 +1,173 @@
+//! The registry as its users have it: a process, a configuration file and an address.
+//!
+//! For what one process owes the next. Tests of single answers run the registry inside their own process,
+//! which is quicker and lets them break the store; nothing here can.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::environment;
+use crate::http::Client;
+
+/// How long a server may take to answer its first request, and to end when it is asked to.
+const PATIENCE: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(25);
+
+/// Where a server keeps its content.
+#[derive(Clone, Debug)]
+pub enum Storage {
+    /// In its own memory: gone with the process.
+    Memory,
+    /// Below this directory.
+    Directory(PathBuf),
+}
+
+/// A running server. Killed when dropped; what it wrote to its log is shown if the test is failing.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    address: SocketAddr,
+    home: PathBuf,
+}
+
+impl Server {
+    /// Starts a server that keeps its configuration and log in `home`, and waits until it answers.
+    ///
+    /// `more` is appended to the configuration, in YAML.
+    pub fn start(home: &Path, storage: &Storage, more: &str) -> Self {
+        fs::create_dir_all(home).expect("a server's directory can be made");
+        let address = free_address();
+        let configuration = configuration(storage, address, more);
+        fs::write(home.join("config.yml"), configuration).expect("the configuration can be written");
+        let mut server = Self { child: spawn(home), address, home: home.to_owned() };
+        server.wait_until_ready();
+        server
+    }
+
+    /// Where it listens, `127.0.0.1:port`: what clients put before the name of a repository.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A client that sends exactly what it is told.
+    pub fn client(&self) -> Client {
+        Client::of(self.address)
+    }
+
+    /// `SIGKILL`, at once: the process gets no chance to finish anything.
+    pub fn kill(&mut self) {
+        // An error means that it is gone already.
+        let _ = self.child.kill();
+        self.child.wait().expect("a child can be waited for");
+    }
+
+    /// Starts it again after [`kill`](Self::kill), on the same address and the same storage.
+    pub fn restart(&mut self) {
+        self.child = spawn(&self.home);
+        self.wait_until_ready();
+    }
+
+    /// Everything it and its predecessors wrote to their log.
+    pub fn log(&self) -> String {
+        let bytes = fs::read(self.home.join("server.log")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    fn wait_until_ready(&mut self) {
+        let end = Instant::now() + PATIENCE;
+        while TcpStream::connect(self.address).is_err() {
+            if let Some(status) = self.child.try_wait().expect("a child can be asked") {
+                panic!("the server ended with {status} before it listened:\n{}", self.log());
+            }
+            assert!(Instant::now() < end, "the server does not listen:\n{}", self.log());
+            thread::sleep(POLL);
+        }
+        self.client().get("/v2/").send().expect(200);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+        if thread::panicking() {
+            #[expect(clippy::print_stderr, reason = "the test runner shows it with the failure")]
+            {
+                eprintln!("--- the end of the server's log\n{}", last_lines(&self.log(), 40));
+            }
+        }
+    }
+}
+
+/// The last `count` lines of `text`.
+pub fn last_lines(text: &str, count: usize) -> String {
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
+}
+
+fn spawn(home: &Path) -> Child {
+    let log = File::options().create(true).append(true).open(home.join("server.log"));
+    let log = log.expect("the log can be opened");
+    let errors = log.try_clone().expect("a file can be shared");
+    let mut command = Command::new(binary());
+    command.arg("serve").arg(home.join("config.yml")).current_dir(home);
+    command.stdin(Stdio::null()).stdout(log).stderr(errors);
+    command.spawn().unwrap_or_else(|error| panic!("{} does not start: {error}", binary().display()))
+}
+
+fn configuration(storage: &Storage, address: SocketAddr, more: &str) -> String {
+    let mut text =
+        String::from("version: 0.1\nlog:\n  level: info\nstorage:\n  delete:\n    enabled: true\n");
+    let backend = match storage {
+        Storage::Memory => "  inmemory: {}\n".to_owned(),
+        Storage::Directory(path) => format!("  filesystem:\n    rootdirectory: {}\n", path.display()),
+    };
+    write!(text, "{backend}http:\n  addr: {address}\n{more}").expect("writing to a string cannot fail");
+    text
+}
+
+/// An address nobody listens on. Somebody else may take it before the server does; then the server ends
+/// and says so.
+pub fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
+    listener.local_addr().expect("a listener has an address")
+}
+
+/// The program under test, built once if nobody named one.
+fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| match environment::variable("ENTREPOT_TEST_BINARY") {
+        Some(path) => PathBuf::from(path),
+        None => build(),
+    })
+}
+
+/// Builds ours in the profile of the tests and returns where Cargo says that it lies.
+fn build() -> PathBuf {
+    let mut command = Command::new(environment::variable("CARGO").unwrap_or_else(|| "cargo".to_owned()));
+    // The package alone: with the whole workspace its crates would get the features only tests turn on.
+    command.args([
+        "build",
+        "--package",
+        "entrepot-registry",
+        "--bin",
+        "entrepot",
+        "--message-format",
+        "json",
+    ]);
+    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+    let output = command.stderr(Stdio::inherit()).output().expect("cargo can be run");
+    assert!(output.status.success(), "the registry does not build");
+    let messages = String::from_utf8(output.stdout).expect("cargo writes text");
+    let executable = messages.lines().rev().find_map(|line| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        (message["target"]["name"] == "entrepot")
+            .then(|| message["executable"].as_str().map(PathBuf::from))?
+    });
+    executable.expect("cargo names what it built")
+}

@@ -448,10 +448,9 @@ fn small_scenarios_survive_every_schedule_with_few_preemptions() {
             vec![vec![Push(R0, A0, vec![T0])], vec![Push(R0, A1, vec![T0])]],
         ),
     ];
-    // Two of these have thousands of schedules with three; a longer search affords them.
-    let is_long = |scenario: &Scenario| scenario.name.contains("two");
+    // With three there are thousands of schedules: for a longer search.
+    let preemptions = if seeds(1) == 1 { 2 } else { 3 };
     for scenario in &pair {
-        let preemptions = if is_long(scenario) && seeds(1) == 1 { 2 } else { 3 };
         match exhaust(scenario, preemptions) {
             Ok(runs) => println!("{}: {runs} schedules", scenario.name),
             Err(failure) => panic!("{failure}"),

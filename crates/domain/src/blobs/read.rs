@@ -27,12 +27,14 @@ impl Registry {
         if let Some(size) = size {
             return Ok(Content { media_type: octet_stream(), digest: *digest, size });
         }
-        match self.0.committed_manifest(name, digest).await? {
-            Some(manifest) => Ok(Content {
-                media_type: manifest.descriptor.media_type.clone(),
-                digest: *digest,
-                size: manifest.descriptor.size,
-            }),
+        let manifest = match intent {
+            Intent::Push => self.0.rely_on_manifest(name, digest).await?,
+            Intent::Pull => self.0.committed_manifest(name, digest).await?.map(|held| held.descriptor),
+        };
+        match manifest {
+            Some(held) => {
+                Ok(Content { media_type: held.media_type.clone(), digest: *digest, size: held.size })
+            }
             None => Err(self.0.blob_unknown(name.clone(), *digest)),
         }
     }

@@ -104,6 +104,19 @@ impl Inner {
         if let Some(CacheValue::Manifest(manifest)) = self.cache.get(&cache_key).await {
             return Ok(Some(manifest));
         }
+        let stored = self.stored_manifest(name, digest).await?;
+        if let Some(manifest) = &stored {
+            self.cache.put(cache_key, CacheValue::Manifest(manifest.clone()), self.config.manifest_ttl).await;
+        }
+        Ok(stored)
+    }
+
+    /// A manifest readers see, from the store: for pushes, which believe no cache.
+    pub(crate) async fn stored_manifest(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<CachedManifest>> {
         let found = self.load::<ManifestRecord>(&layout::manifest(name, digest)).await?;
         let Some(record) = found.record.filter(ManifestRecord::is_visible) else { return Ok(None) };
         // A cache must not keep, and nobody be served, what rotted in the store.
@@ -111,13 +124,11 @@ impl Inner {
             let key = layout::manifest(name, digest).to_string();
             return Err(Error::Record { key, reason: "the bytes do not have their digest".into() });
         }
-        let manifest = served(record, *digest);
-        self.cache.put(cache_key, CacheValue::Manifest(manifest.clone()), self.config.manifest_ttl).await;
-        Ok(Some(manifest))
+        Ok(Some(served(record, *digest)))
     }
 
     /// As the manifest PUT's own check of a child: what a push may rely on.
-    async fn rely_on_manifest(
+    pub(crate) async fn rely_on_manifest(
         &self,
         name: &RepositoryName,
         digest: &Digest,

@@ -128,7 +128,7 @@ impl Inner {
     /// A manifest that an image names as a blob is made one: its bytes are published under its digest,
     /// so that the rules for blobs hold without exception.
     async fn hold_manifest_as_blob(&self, name: &RepositoryName, digest: &Digest) -> Result<Found> {
-        let Some(manifest) = self.committed_manifest(name, digest).await? else { return Ok(Found::Missing) };
+        let Some(manifest) = self.stored_manifest(name, digest).await? else { return Ok(Found::Missing) };
         let bytes = manifest.bytes.clone();
         let body = stream::iter([Ok(bytes)]);
         self.put_blob(name, digest, Some(manifest.descriptor.size), None, body).await?;

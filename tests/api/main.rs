@@ -18,6 +18,14 @@ mod blobs {
 mod catalog {
     mod list;
 }
+mod clients {
+    mod containerd;
+    mod docker;
+    mod ggcr;
+    mod oras;
+    mod podman;
+    mod regclient;
+}
 mod errors {
     mod access;
     mod failures;
@@ -28,6 +36,9 @@ mod errors {
 }
 mod ext {
     mod tags;
+}
+mod maintenance {
+    mod read_only;
 }
 mod manifests {
     mod conditions;
@@ -51,6 +62,7 @@ mod server {
 mod store {
     mod failing;
     mod lost_answers;
+    mod lying_cache;
 }
 mod tags {
     mod list;
@@ -58,6 +70,7 @@ mod tags {
 mod uploads {
     mod delete;
     mod get;
+    mod memory;
     mod patch;
     mod post;
     mod put;

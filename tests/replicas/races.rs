@@ -2,7 +2,9 @@
 
 use std::sync::Barrier;
 
+use entrepot_api::Failure;
 use entrepot_oci::Digest;
+use entrepot_storage::decorate::{Operation, Stepper, Ticket};
 use entrepot_tests::http::{Client, Response};
 use entrepot_tests::on_every_store;
 use entrepot_tests::registry::content::{noise, with_digest};
@@ -73,6 +75,44 @@ fn of_two_later_chunks_one_wins(setup: Setup) {
         let closing = with_digest(answers[winner].expect_header("Location"), Digest::sha256(&whole));
         replicas[1].put(closing).empty().send().expect(201);
     }
+}
+
+/// The winner frees the bytes both began with, so the loser finds nothing there: it has to learn that it
+/// lost, not that the store is broken (once answered 503).
+fn the_loser_learns_its_fate_although_its_bytes_are_gone(setup: Setup) {
+    let winner = setup.start();
+    let (held, controls) = setup.breakable();
+    let held = held.start();
+    let patched = winner.patch(winner.open_upload("a")).body(noise(1, 1000)).send().expect(202);
+    let location = patched.expect_header("Location");
+    let next = |client: &Client, length: usize| {
+        let patch = client.patch(location).header("Content-Range", format!("1000-{}", 999 + length));
+        patch.body(noise(2, length)).send()
+    };
+    let stepper = Stepper::before();
+    controls.step_by(&stepper);
+
+    let lost = std::thread::scope(|scope| {
+        let loser = scope.spawn(|| next(&held, 500));
+        let reads_bytes =
+            |ticket: &Ticket| ticket.operation == Operation::Get && ticket.subject.starts_with("data/");
+        while !stepper.waiting().iter().any(reads_bytes) {
+            assert!(!loser.is_finished(), "nothing was parked");
+            stepper.waiting().iter().for_each(|ticket| {
+                stepper.release(ticket.id);
+            });
+            std::thread::yield_now();
+        }
+        next(&winner, 700).expect(202);
+        while !loser.is_finished() {
+            stepper.release_all();
+            std::thread::yield_now();
+        }
+        loser.join().expect("the loser is answered")
+    });
+
+    let lost = lost.refused(Failure::ChunkOutOfOrder);
+    assert_eq!(lost.expect_header("Range"), "0-1699");
 }
 
 /// Two replicas close one session: both may say 201, and there is one blob.
@@ -175,6 +215,7 @@ fn a_push_and_a_delete_of_what_it_names_agree(setup: Setup) {
 on_every_store![
     of_two_chunks_at_one_place_one_wins,
     of_two_later_chunks_one_wins,
+    the_loser_learns_its_fate_although_its_bytes_are_gone,
     of_two_commits_none_is_lost,
     one_blob_pushed_by_many_is_one_blob,
     one_tag_pushed_by_many_names_one_of_them,

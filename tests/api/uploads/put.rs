@@ -1,7 +1,10 @@
 //! `PUT` of an upload session: rows B3, B6, B9, B10, B24, B39; reliability rows 30 and 32.
 
+use std::time::Duration;
+
 use entrepot_api::Failure;
 use entrepot_oci::Digest;
+use entrepot_storage::decorate::{Effect, Operation, Rule};
 use entrepot_tests::http::{Client, Response};
 use entrepot_tests::on_every_store;
 use entrepot_tests::registry::Setup;
@@ -194,6 +197,34 @@ fn a_length_that_contradicts_the_range_is_refused(setup: Setup) {
     registry.put(&target).header("Content-Range", "5-9").body(b"56789").send().expect(201);
 }
 
+/// Rows B14 and B15: a commit reads none of the blob and copies nothing, whatever its size.
+fn a_commit_costs_the_same_for_every_size(setup: Setup) {
+    let (setup, controls) = setup.breakable();
+    let registry = setup.domain(|config| config.part_bytes = Some(128 * 1024)).start();
+    let mut costs = Vec::new();
+    for length in [1000, 128 * 1024, 3 * MIB] {
+        let content = noise(length as u64, length);
+        let closing = with_digest(&started(&registry, &content), Digest::sha256(&content));
+        controls.clear();
+        controls.add(Rule::new(Effect::Delay(Duration::ZERO)).on(Operation::Get).at_prefix("data/"));
+        let reads = controls.struck();
+
+        registry.put(&closing).empty().send().expect(201);
+
+        assert_eq!(controls.struck() - reads, 0, "{length}");
+        controls.clear();
+        controls.add(Rule::new(Effect::Delay(Duration::ZERO)));
+        let before = controls.struck();
+        let content = noise(length as u64 + 1, length);
+        let closing = with_digest(&started(&registry, &content), Digest::sha256(&content));
+        let started_after = controls.struck();
+        registry.put(&closing).empty().send().expect(201);
+        assert!(started_after > before);
+        costs.push(controls.struck() - started_after);
+    }
+    assert!(costs.iter().all(|cost| *cost <= costs[0] + 3), "{costs:?}");
+}
+
 fn the_empty_blob_can_be_pushed_in_every_way(setup: Setup) {
     let registry = setup.start();
     let digest = Digest::sha256(b"");
@@ -259,6 +290,7 @@ on_every_store![
     a_commit_is_visible_at_once,
     a_stated_size_is_checked_where_there_is_one,
     a_length_that_contradicts_the_range_is_refused,
+    a_commit_costs_the_same_for_every_size,
     the_empty_blob_can_be_pushed_in_every_way,
     a_put_that_broke_off_may_be_sent_again,
     nothing_of_a_put_that_broke_off_becomes_a_blob,

@@ -1,4 +1,4 @@
-//! The project's own commands: `test`, `tidy`, `codegen`, `services`.
+//! The project's own commands: `test`, `tidy`, `codegen`, `services`, `fuzz`.
 //!
 //! Nothing here is part of the product, and no crate may depend on it. Whatever a person has to know to check
 //! or regenerate something is written down here as a command instead.
@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "what these commands print is what they are for")]
 
 mod codegen;
+mod fuzz;
 mod process;
 mod services;
 mod test;
@@ -34,6 +35,8 @@ enum Command {
     Codegen(codegen::Arguments),
     /// Installs the clients and tools the suites need, into `target/tools` and by apt
     Services(services::Arguments),
+    /// Runs every fuzz target for a while (needs `cargo install cargo-fuzz --locked` and a C++ compiler)
+    Fuzz(fuzz::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::Codegen(arguments) => codegen::run(&arguments),
         Command::Services(arguments) => services::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
     };
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -139,8 +139,8 @@ fn advisories() -> PathBuf {
 fn limit(name: Name) -> Duration {
     let minutes = match name {
         Name::Fmt | Name::Tidy | Name::Codegen | Name::Deny | Name::Audit => 5,
-        Name::Clippy | Name::Binary | Name::Clients => 20,
-        Name::Unit => 25,
+        Name::Clippy | Name::Clients => 20,
+        Name::Unit | Name::Binary => 25,
         Name::Conformance | Name::Crash => 10,
     };
     Duration::from_secs(minutes * 60)
@@ -156,7 +156,7 @@ fn commands(name: Name) -> Vec<Command> {
         Name::Deny => vec![tool("cargo-deny", &["--locked", "check", "bans", "licenses", "sources"])],
         Name::Audit => vec![audit()],
         Name::Binary => vec![binary()],
-        Name::Conformance => against_the_binary(suite("conformance", &[])),
+        Name::Conformance => against_the_binary(suite("specification", &[])),
         Name::Clients => against_the_binary(suite("clients", &["--skip", "crash::", "--test-threads=2"])),
         Name::Crash => against_the_binary(suite("clients", &["crash::"])),
     }
@@ -165,7 +165,7 @@ fn commands(name: Name) -> Vec<Command> {
 /// Twice: the suites that only this command runs are no part of `--all-targets`.
 fn clippy() -> Vec<Command> {
     let all = cargo(&["clippy", "--workspace", "--locked", "--all-targets", "--", "-D", "warnings"]);
-    let suites = ["clippy", "--workspace", "--locked", "--test", "clients", "--test", "conformance", "--"];
+    let suites = ["clippy", "--workspace", "--locked", "--test", "clients", "--test", "specification", "--"];
     vec![all, cargo(&[&suites[..], &["-D", "warnings"]].concat())]
 }
 
@@ -210,7 +210,8 @@ fn against_the_binary(mut suite: Command) -> Vec<Command> {
     vec![binary(), suite]
 }
 
-/// With the whole workspace, so that nothing built for the unit tests is built again with other features.
+/// With the whole workspace, so that nothing built for the unit tests is built again with other features. No
+/// other package has a test of this name: the drivers' suites are called `conformance`.
 fn suite(target: &str, arguments: &[&str]) -> Command {
     let mut command = cargo(&["test", "--workspace", "--locked", "--test", target, "--"]);
     command.args(arguments);

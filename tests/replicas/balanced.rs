@@ -138,8 +138,7 @@ fn pages_go_on_elsewhere(setup: Setup) {
     while let Some(here) = target {
         let answer = client.get(here).send().expect(200);
         tags.extend(answer.json()["tags"].as_array().unwrap().clone());
-        let link = answer.header("Link").map(str::to_owned);
-        target = link.map(|link| link[1..link.find('>').unwrap()].to_owned());
+        target = answer.next_page();
     }
     assert_eq!(json!(tags), json!(["t0", "t1", "t2", "t3", "t4", "t5", "t6"]));
 }

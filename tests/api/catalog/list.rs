@@ -40,8 +40,7 @@ fn pages_follow_one_another(setup: Setup) {
             let answer = registry.get(here).send().expect(200);
             let page = answer.json()["repositories"].as_array().unwrap().clone();
             found.extend(page.iter().map(|name| name.as_str().unwrap().to_owned()));
-            let link = answer.header("Link").map(str::to_owned);
-            target = link.map(|link| link[1..link.find('>').unwrap()].to_owned());
+            target = answer.next_page();
         }
         assert_eq!(found, names, "{first}");
     }

@@ -164,8 +164,7 @@ fn a_long_list_comes_in_pages_that_keep_the_filter(setup: Setup) {
         let answer = registry.get(here).send().expect(200);
         assert_eq!(answer.expect_header("OCI-Filters-Applied"), "artifactType");
         found.extend(digests(&answer));
-        let link = answer.header("Link").map(str::to_owned);
-        target = link.map(|link| link[1..link.find('>').unwrap()].to_owned());
+        target = answer.next_page();
         pages += 1;
     }
 
@@ -190,8 +189,7 @@ fn a_page_is_never_larger_than_a_manifest(setup: Setup) {
         let answer = registry.get(here).send().expect(200);
         assert!(answer.body.len() as u64 <= limit, "{} bytes", answer.body.len());
         found += entries(&answer).len();
-        let link = answer.header("Link").map(str::to_owned);
-        target = link.map(|link| link[1..link.find('>').unwrap()].to_owned());
+        target = answer.next_page();
     }
 
     assert_eq!(found, 15);

@@ -136,6 +136,16 @@ fn a_body_comes_over_http2_too(setup: Setup) {
     registry.head(format!("/v2/a/blobs/{digest}")).send().expect(200);
 }
 
+/// RFC 9113 has given up the upgrade; who asks for it is served as it came.
+fn an_upgrade_is_declined_by_an_answer(setup: Setup) {
+    let registry = setup.frontend(|config| config.h2c = true).start();
+
+    let request = registry.get("/v2/").header("Connection", "Upgrade, HTTP2-Settings");
+    let answer = request.header("Upgrade", "h2c").header("HTTP2-Settings", "AAMAAABkAAQAAP__").send();
+
+    assert_eq!(answer.expect(200).text(), "{}");
+}
+
 fn streams_that_are_reset_at_once_harm_nobody(setup: Setup) {
     let registry = setup.frontend(|config| config.h2c = true).start();
     registry.push_some_image("a", "v1");
@@ -187,6 +197,7 @@ fn empty_frames_without_end_harm_nobody(setup: Setup) {
 on_every_store![
     http2_is_understood_by_prior_knowledge_where_configured,
     a_body_comes_over_http2_too,
+    an_upgrade_is_declined_by_an_answer,
     streams_that_are_reset_at_once_harm_nobody,
     headers_without_end_are_cut_off,
     empty_frames_without_end_harm_nobody,

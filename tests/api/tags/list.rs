@@ -19,13 +19,6 @@ fn tagged(client: &Client, tags: &[&str]) {
     }
 }
 
-/// Where the next page is, as a client reads it from `Link`.
-fn next(answer: &entrepot_tests::http::Response) -> Option<String> {
-    let link = answer.header("Link")?;
-    let target = link.strip_prefix('<').and_then(|rest| rest.strip_suffix(">; rel=\"next\""));
-    Some(target.unwrap_or_else(|| panic!("{link}")).to_owned())
-}
-
 fn tags_come_in_byte_order(setup: Setup) {
     let registry = setup.start();
     tagged(&registry, &["v1", "latest", "_", "V1", "1.0", "v1.0", "v1-a", "v10", "v1_a"]);
@@ -64,14 +57,14 @@ fn pages_follow_one_another(setup: Setup) {
 
     let first = registry.get("/v2/a/tags/list?n=2&x=y%20z").send().expect(200);
     assert_eq!(first.json()["tags"], json!(["t1", "t2"]));
-    let link = next(&first).unwrap();
+    let link = first.next_page().unwrap();
     assert_eq!(link, "/v2/a/tags/list?x=y%20z&n=2&last=t2");
     let second = registry.get(link).send().expect(200);
     assert_eq!(second.json()["tags"], json!(["t3", "t4"]));
-    let third = registry.get(next(&second).unwrap()).send().expect(200);
+    let third = registry.get(second.next_page().unwrap()).send().expect(200);
 
     assert_eq!(third.json()["tags"], json!(["t5"]));
-    assert_eq!(next(&third), None);
+    assert_eq!(third.next_page(), None);
 }
 
 fn there_is_no_link_after_the_last(setup: Setup) {
@@ -80,7 +73,7 @@ fn there_is_no_link_after_the_last(setup: Setup) {
 
     for n in [2, 3] {
         let answer = registry.get(format!("/v2/a/tags/list?n={n}")).send().expect(200);
-        assert_eq!((answer.json()["tags"].clone(), next(&answer)), (json!(["t1", "t2"]), None));
+        assert_eq!((answer.json()["tags"].clone(), answer.next_page()), (json!(["t1", "t2"]), None));
     }
 }
 
@@ -131,8 +124,8 @@ fn a_page_beyond_the_limit_is_cut(setup: Setup) {
     for query in ["", "?n=4", "?n=1000000000", "?n=2147483648", "?n=9223372036854775808"] {
         let answer = registry.get(format!("/v2/a/tags/list{query}")).send().expect(200);
         assert_eq!(answer.json()["tags"], json!(["t1", "t2", "t3"]), "{query}");
-        let rest = registry.get(next(&answer).unwrap()).send().expect(200);
-        assert_eq!((rest.json()["tags"].clone(), next(&rest)), (json!(["t4"]), None));
+        let rest = registry.get(answer.next_page().unwrap()).send().expect(200);
+        assert_eq!((rest.json()["tags"].clone(), rest.next_page()), (json!(["t4"]), None));
     }
 }
 

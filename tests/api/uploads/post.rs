@@ -156,6 +156,31 @@ fn a_mount_that_cannot_be_had_is_a_session(setup: Setup) {
     is_stored(mounted, "a", &digest);
 }
 
+/// S-09, CVE-2024-39897: somebody who knows the digest of a private blob gets nothing for it, by no mount
+/// and by no question; only the bytes themselves open it.
+fn a_digest_alone_opens_no_private_blob(setup: Setup) {
+    let digest = setup.start().push_blob("private/app", b"secret");
+    let registry = setup.guarded().start();
+    let carl = |method: &str, target: String| {
+        registry.request(method, target).header("Authorization", "Bearer carl").empty().send()
+    };
+
+    for query in [format!("mount={digest}&from=private/app"), format!("mount={digest}")] {
+        is_a_session(carl("POST", format!("/v2/carl/blobs/uploads/?{query}")), "carl");
+    }
+    for method in ["GET", "HEAD"] {
+        carl(method, format!("/v2/carl/blobs/{digest}")).expect(404);
+    }
+    let opened = carl("POST", "/v2/carl/blobs/uploads/".to_owned()).expect(202);
+    let closing = with_digest(opened.expect_header("Location"), digest);
+    carl("PUT", closing).refused(Failure::DigestMismatch);
+    carl("GET", format!("/v2/carl/blobs/{digest}")).expect(404);
+
+    let opened = carl("POST", "/v2/carl/blobs/uploads/".to_owned()).expect(202);
+    let put = registry.put(with_digest(opened.expect_header("Location"), digest));
+    put.header("Authorization", "Bearer carl").body(b"secret").send().expect(201);
+}
+
 /// B21: regctl tries this before every upload.
 fn a_mount_without_source_takes_any_repository_the_caller_may_read(setup: Setup) {
     let registry = setup.start();
@@ -214,6 +239,7 @@ on_every_store![
     a_mount_moves_no_bytes,
     an_escaped_mount_is_the_same,
     a_mount_that_cannot_be_had_is_a_session,
+    a_digest_alone_opens_no_private_blob,
     a_mount_without_source_takes_any_repository_the_caller_may_read,
     a_mount_of_no_digest_is_refused,
     a_smallest_chunk_is_told_where_there_is_one,

@@ -82,6 +82,13 @@ impl Response {
         named.map(|(_, value)| value.as_str()).collect()
     }
 
+    /// Where a list goes on: the target of `Link`, which has to be written as clients read it.
+    pub fn next_page(&self) -> Option<String> {
+        let link = self.header("Link")?;
+        let target = link.strip_prefix('<').and_then(|rest| rest.strip_suffix(">; rel=\"next\""));
+        Some(target.unwrap_or_else(|| panic!("no next page in {self}")).to_owned())
+    }
+
     /// The body as text.
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("the body is text")

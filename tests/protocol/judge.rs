@@ -71,7 +71,7 @@ pub(crate) fn judge(world: &World, events: &[Event]) -> Result<(), String> {
             judge_manifest(world, events, repo, man)?;
             judge_referrer(world, events, repo, man)?;
         }
-        judge_catalog(world, events, repo)?;
+        judge_catalog(world, repo)?;
         for blob in Blob::ALL {
             judge_blob(world, events, repo, blob)?;
         }
@@ -163,15 +163,10 @@ fn judge_referrer(world: &World, events: &[Event], repo: Repo, man: Man) -> Resu
     Ok(())
 }
 
-/// While nothing fails, a repository with a manifest is in the catalog.
-fn judge_catalog(world: &World, events: &[Event], repo: Repo) -> Result<(), String> {
-    let failed = |event: &Event| match &event.answer {
-        None => true,
-        Some(Answer::Refused(why)) => why.contains("injected"),
-        Some(_) => false,
-    };
+/// A repository with a manifest is in the catalog, whatever failed or crashed.
+fn judge_catalog(world: &World, repo: Repo) -> Result<(), String> {
     let holds = Man::ALL.into_iter().any(|man| world.is_committed(repo, man));
-    if holds && !world.is_in_catalog(repo) && !events.iter().any(failed) {
+    if holds && !world.is_in_catalog(repo) {
         return Err(format!("{repo:?} holds a manifest and is not in the catalog"));
     }
     Ok(())

@@ -9,7 +9,7 @@
 //! `ENTREPOT_PROTOCOL_SEEDS` multiplies the seeds of every search; `ENTREPOT_PROTOCOL_SEED` runs the random programs from
 //! one seed only.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "the whole binary is a test")]
+#![expect(clippy::unwrap_used, reason = "the whole binary is a test")]
 
 mod collector;
 mod exhaustive;

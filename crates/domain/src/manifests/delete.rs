@@ -212,16 +212,17 @@ impl Inner {
         }
         let key = layout::repository(name);
         let found = self.load::<RepositoryEntry>(&key).await?;
-        if !found.record.is_some_and(|entry| entry.state == Life::Live) {
+        if !found.record.is_some_and(|entry| entry.state != Life::Dead) {
             return Ok(());
         }
-        let dead = RepositoryEntry { state: Life::Dead };
-        let Swap::Won(version) = self.swap(&key, found.version.as_ref(), &dead).await? else { return Ok(()) };
+        // Still listed while condemned, so that a crash between here and the end hides nothing.
+        let condemned = RepositoryEntry { state: Life::Condemned };
+        let swap = self.swap(&key, found.version.as_ref(), &condemned).await?;
+        let Swap::Won(version) = swap else { return Ok(()) };
         // A push announces its manifest before it reads the catalog entry: either it is found here, or
-        // the push finds the entry dead and revives it.
-        if self.holds_manifests(name).await? {
-            self.swap(&key, Some(&version), &RepositoryEntry { state: Life::Live }).await?;
-        }
+        // the push finds the entry condemned and rescues it, and then it cannot be killed.
+        let next = if self.holds_manifests(name).await? { Life::Live } else { Life::Dead };
+        self.swap(&key, Some(&version), &RepositoryEntry { state: next }).await?;
         Ok(())
     }
 

@@ -1,8 +1,8 @@
 //! `GET /v2/<name>/manifests/<reference>`: rows A3, A5, A7, A16, A17, A20-A23, A35, D20.
 
 use entrepot_api::Failure;
-use entrepot_oci::manifest::build;
-use entrepot_oci::media_type::{DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
+use entrepot_oci::manifest::{Platform, build};
+use entrepot_oci::media_type::{DOCKER_MANIFEST, DOCKER_MANIFEST_LIST, OCI_INDEX, OCI_MANIFEST};
 use entrepot_oci::{Algorithm, Digest};
 use entrepot_storage::ErrorKind;
 use entrepot_storage::decorate::{Effect, Operation, Rule};
@@ -68,6 +68,37 @@ fn accept_never_hides_a_manifest_and_converts_nothing(setup: Setup) {
         assert_eq!(answer.expect_header("Content-Type"), OCI_INDEX, "{accept:?}");
         assert_eq!(answer.body, index.bytes, "{accept:?}");
     }
+}
+
+/// A6: clients from before there were lists.
+fn an_old_client_is_given_an_image_of_a_docker_list_where_that_is_switched_on(setup: Setup) {
+    let linux = |architecture: &str| {
+        Some(Platform { os: "linux".into(), architecture: architecture.into(), ..Platform::default() })
+    };
+    let registry = setup.frontend(|config| config.manifest_list_downgrade = true).start();
+    let (other, image) = (registry.push_some_image("a", "arm"), registry.push_some_image("a", "amd"));
+    let list = build::Index::docker()
+        .manifest(other.descriptor(), linux("arm64"))
+        .manifest(image.descriptor(), linux("amd64"))
+        .build();
+    let digest = registry.push_manifest("a", "all", &list);
+    let ask = |target: &str| registry.get(target).header("Accept", DOCKER_MANIFEST).send().expect(200);
+
+    let by_tag = ask("/v2/a/manifests/all");
+    assert_eq!(by_tag.body, image.manifest.bytes);
+    assert_eq!(by_tag.expect_header("Docker-Content-Digest"), image.digest().to_string());
+
+    let by_digest = ask(&format!("/v2/a/manifests/{digest}"));
+    assert_eq!(by_digest.body, list.bytes, "a digest is never answered with something else");
+
+    let accept = format!("{DOCKER_MANIFEST}, {DOCKER_MANIFEST_LIST}");
+    let modern = registry.get("/v2/a/manifests/all").header("Accept", accept).send().expect(200);
+    assert_eq!(modern.body, list.bytes);
+
+    let without = build::Index::docker().manifest(other.descriptor(), linux("arm64")).build();
+    registry.push_manifest("a", "arm-only", &without);
+    let none = registry.get("/v2/a/manifests/arm-only").header("Accept", DOCKER_MANIFEST).send();
+    none.refused(Failure::ManifestUnknown);
 }
 
 fn a_current_copy_is_not_sent_again(setup: Setup) {
@@ -278,6 +309,7 @@ on_every_store![
     only_what_a_digest_names_may_be_kept,
     what_not_everybody_may_read_is_kept_by_nobody_on_the_way,
     accept_never_hides_a_manifest_and_converts_nothing,
+    an_old_client_is_given_an_image_of_a_docker_list_where_that_is_switched_on,
     a_current_copy_is_not_sent_again,
     a_current_copy_of_a_tag_costs_no_read_of_the_manifest,
     what_is_not_there_is_told_apart,

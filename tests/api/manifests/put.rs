@@ -214,6 +214,21 @@ fn types_this_registry_does_not_know_are_refused(setup: Setup) {
     registry.put_manifest("a", "v1", &artifact).refused(Failure::ManifestInvalid);
 }
 
+/// D7: `manifests.unknown_types: store`.
+fn types_this_registry_does_not_know_are_kept_as_they_are_where_that_is_switched_on(setup: Setup) {
+    let registry = setup.domain(|config| config.manifests.store_unknown_types = true).start();
+    let unknown = built("application/vnd.unknown+json", "not even JSON: {");
+
+    registry.push_manifest("a", "v1", &unknown);
+
+    let answer = registry.get("/v2/a/manifests/v1").send().expect(200);
+    assert_eq!(answer.body, unknown.bytes);
+    assert_eq!(answer.expect_header("Content-Type"), "application/vnd.unknown+json");
+    // What the field has given up stays refused, and what is known is still looked into.
+    registry.put_manifest("a", "v2", &built(DOCKER_SCHEMA1, "{}")).refused(Failure::ManifestInvalid);
+    registry.put_manifest("a", "v2", &built(OCI_INDEX, "{}")).refused(Failure::ManifestInvalid);
+}
+
 fn docker_images_and_lists_are_stored_verbatim(setup: Setup) {
     let registry = setup.start();
     let image = prepared(&registry);
@@ -290,6 +305,7 @@ on_every_store![
     the_content_type_may_have_parameters_or_be_missing,
     a_header_and_a_document_that_disagree_are_refused,
     types_this_registry_does_not_know_are_refused,
+    types_this_registry_does_not_know_are_kept_as_they_are_where_that_is_switched_on,
     docker_images_and_lists_are_stored_verbatim,
     artifacts_of_every_shape_are_accepted,
     a_manifest_may_come_in_chunks,

@@ -15,6 +15,7 @@ pub mod range;
 pub mod reference;
 pub mod scope;
 pub mod tag;
+mod text;
 
 pub use content_range::ContentRange;
 pub use descriptor::Descriptor;

@@ -1,12 +1,10 @@
 //! Repository names: `<component>[/<component>]...`, at most 255 bytes.
 
-use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
 use crate::error::{ParseError, excerpt};
+use crate::text::kept_as_text;
 
 /// The longest accepted name in bytes; docker and containerd refuse longer ones as well.
 pub const MAX_NAME_BYTES: usize = 255;
@@ -57,30 +55,7 @@ fn check_component(component: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-impl fmt::Display for RepositoryName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for RepositoryName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl Serialize for RepositoryName {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for RepositoryName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
+kept_as_text!(RepositoryName);
 
 #[cfg(test)]
 mod tests {

@@ -96,9 +96,14 @@ fn the_loser_learns_its_fate_although_its_bytes_are_gone(setup: Setup) {
         let loser = scope.spawn(|| next(&held, 500));
         let reads_bytes =
             |ticket: &Ticket| ticket.operation == Operation::Get && ticket.subject.starts_with("data/");
-        while !stepper.waiting().iter().any(reads_bytes) {
+        loop {
+            // Looked at once: what comes to wait after this look is not to be released by it.
+            let waiting = stepper.waiting();
+            if waiting.iter().any(reads_bytes) {
+                break;
+            }
             assert!(!loser.is_finished(), "nothing was parked");
-            stepper.waiting().iter().for_each(|ticket| {
+            waiting.iter().for_each(|ticket| {
                 stepper.release(ticket.id);
             });
             std::thread::yield_now();

@@ -171,11 +171,6 @@ impl Appender {
         self.part_size().saturating_sub(self.buffer.size + parked).max(1)
     }
 
-    /// Bytes in acknowledged parts: what [`checkpoint`](Self::checkpoint) would make durable.
-    pub fn acknowledged(&self) -> u64 {
-        self.state.parts.iter().map(|part| part.size).sum()
-    }
-
     /// Adds `chunk`, which must not be longer than [`room`](Self::room). Waits while as many parts are
     /// in flight as are allowed, and for memory.
     pub async fn append(&mut self, chunk: Bytes) -> Result<()> {

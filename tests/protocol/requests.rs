@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use entrepot_domain::blobs::{BlobRange, Intent, Mount};
 use entrepot_domain::catalog::Page;
+use entrepot_domain::layout;
 use entrepot_domain::manifests::{ManifestPush, TagCondition};
 use entrepot_domain::uploads::Finish;
 use entrepot_domain::uploads::token::TokenKeys;
@@ -17,6 +18,7 @@ use entrepot_domain::{Registry, Result};
 use entrepot_driver_memory::MemoryDriver;
 use entrepot_oci::media_type::{OCI_CONFIG, OCI_MANIFEST};
 use entrepot_oci::{Digest, Reference, RepositoryName, Tag};
+use entrepot_storage::{PutMode, StorageDriver};
 use futures_util::stream;
 
 use crate::run::{block_on, settle};
@@ -338,4 +340,23 @@ fn the_table_of_requests_is_up_to_date() {
     }
     let golden = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(golden == text, "requests.md is out of date; rewrite it with ENTREPOT_UPDATE_GOLDEN=1");
+}
+
+#[test]
+fn a_page_behind_deleted_tags_costs_one_list_per_thousand_of_them() {
+    let cost = block_on(async {
+        let meter = Meter::new();
+        let live = layout::tag(&name(), &tag("v1"));
+        meter.store.put(&live, Bytes::from_static(&[b' '; 8]), PutMode::Overwrite).await.unwrap();
+        for deleted in 0..2_500 {
+            let key = layout::tag(&name(), &tag(&format!("d{deleted:04}")));
+            // The length says that it names nothing any more.
+            meter.store.put(&key, Bytes::from_static(&[b' '; 11]), PutMode::Overwrite).await.unwrap();
+        }
+        let registry = meter.counted.clone();
+        let page = Page { limit: 10, last: None };
+        meter.measure(async move { registry.list_tags(&name(), &page).await }).await
+    });
+
+    assert_eq!(cost, Cost::of(0, 0, 4).with_lists(4), "eleven, and three times a thousand");
 }

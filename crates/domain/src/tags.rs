@@ -9,6 +9,9 @@ use crate::ports::CacheKey;
 use crate::record::{ATTEMPTS, Class, TagRecord};
 use crate::registry::{Inner, Registry};
 
+/// What one LIST answers, whatever the store.
+const LIST_LIMIT: usize = 1000;
+
 impl Registry {
     /// Deletes a tag (`protocol.md` 2.6). What it named stays, and so do other tags.
     pub async fn delete_tag(&self, name: &RepositoryName, tag: &Tag) -> Result<()> {
@@ -72,9 +75,9 @@ impl Inner {
         }
         let mut entries = Vec::new();
         let mut after = page.last.as_ref().map(|last| format!("{prefix}{last}"));
+        // One more than wanted tells whether there is a next page.
+        let mut wanted = page.limit.saturating_add(1).min(LIST_LIMIT);
         loop {
-            // One more than wanted tells whether there is a next page.
-            let wanted = (page.limit + 1 - entries.len()).min(1000);
             let found = self.store.list(prefix, after.as_deref(), wanted).await?;
             let last = found.objects.last().map(|meta| meta.key.as_str().to_owned());
             for meta in &found.objects {
@@ -91,6 +94,9 @@ impl Inner {
                 break;
             }
             after = last;
+            // Some did not count, and where many were deleted so do their neighbours: asking for no more
+            // than is missing could take one request for each of them.
+            wanted = LIST_LIMIT;
         }
         let more = entries.len() > page.limit;
         entries.truncate(page.limit);

@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use crate::config::MIN_THREADS;
 use crate::directories::{Directories, Unsynced};
 use crate::error::{of_read, of_write};
+use crate::index::Index;
 use crate::instance::{Instance, sweep};
 use crate::lock::KeyLocks;
 use crate::probe::{Abilities, Refusal, probe};
@@ -32,6 +33,7 @@ pub(crate) struct Client {
     pub(crate) instance: Instance,
     pub(crate) abilities: Abilities,
     pub(crate) resolver: Resolver,
+    pub(crate) index: Index,
     /// The filesystem does not know reads that must not wait.
     pub(crate) lacks_nowait: AtomicBool,
     unsynced: Unsynced,
@@ -66,6 +68,7 @@ impl Client {
             instance,
             abilities,
             resolver: Resolver::default(),
+            index: Index::default(),
             lacks_nowait: AtomicBool::new(false),
             unsynced: Unsynced::default(),
             threads: Arc::new(Semaphore::new(config.max_threads.max(MIN_THREADS))),

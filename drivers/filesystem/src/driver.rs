@@ -102,8 +102,7 @@ impl StorageDriver for FilesystemDriver {
     }
 
     async fn list(&self, prefix: &str, start_after: Option<&str>, limit: usize) -> Result<ListPage> {
-        let (prefix, start_after) = (prefix.to_owned(), start_after.map(str::to_owned));
-        self.client.run(move |client| list::list(client, &prefix, start_after.as_deref(), limit)).await
+        list::list(&self.client, prefix, start_after, limit).await
     }
 
     async fn presign_get(&self, _key: &Key, _options: &PresignOptions) -> Result<Option<String>> {

@@ -11,6 +11,8 @@
 //! - **Confined**: paths are resolved by the kernel beneath the root, through no symbolic link.
 //! - **Honest**: a full disk, a lost mount or a broken one is never "not found", and no object that is
 //!   not whole ever has a name.
+//! - **Listed from memory**: what a directory holds is kept between two listings of it and follows every
+//!   change that any process of the host makes, where the filesystem is local.
 //!
 //! After `kill -9` only temporary files are left; the next start removes those whose owner is gone.
 //! Directories stay when their last object is deleted.
@@ -20,8 +22,10 @@ mod config;
 mod delete;
 mod directories;
 mod driver;
+mod entries;
 mod error;
 mod file;
+mod index;
 mod instance;
 mod list;
 mod lock;

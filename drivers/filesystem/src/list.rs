@@ -1,24 +1,61 @@
 //! Listing objects in byte order of their keys.
 //!
-//! A directory's entries sort as their keys do when a slash is put behind each directory: `a-b` comes
-//! before `a/b`, because `-` comes before `/`. Only directories that can hold something wanted are read,
-//! only what goes into the page is looked at, and memory is bounded by the page: of each directory just
-//! as many of the smallest entries are kept as the page has room for.
+//! Where an [index](crate::index) knows all that goes into the page, it is answered on the calling
+//! thread. Elsewhere only directories that can hold something wanted are read, only what goes into the
+//! page is looked at, and memory is bounded by the page: of each directory just as many of the smallest
+//! entries are kept as the page has room for.
 
-use std::collections::BinaryHeap;
+use std::sync::Arc;
 
-use entrepot_storage::{Key, ListPage, ObjectMeta, Result};
+use entrepot_storage::{Key, ListPage, Result};
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, Dir, DirEntry, FileType, statat};
+use rustix::fs::{AtFlags, FileType, statat};
 use rustix::io::Errno;
 
 use crate::client::Client;
+use crate::entries::{Batch, Entry, Kind, Moment, Seen, Wanted, smallest};
 use crate::error::of_write;
-use crate::file::meta;
-use crate::resolve::DIRECTORY;
+use crate::index::Here;
+use crate::resolve::{DIRECTORY, GLANCE};
 
 /// Lists one page.
-pub(crate) fn list(
+pub(crate) async fn list(
+    client: &Arc<Client>,
+    prefix: &str,
+    start_after: Option<&str>,
+    limit: usize,
+) -> Result<ListPage> {
+    if let Some(page) = at_hand(client, prefix, start_after, limit) {
+        return Ok(page);
+    }
+    let (prefix, start_after) = (prefix.to_owned(), start_after.map(str::to_owned));
+    client.run(move |client| walk(client, &prefix, start_after.as_deref(), limit)).await
+}
+
+/// The page where nothing has to be read for it, looked at or waited for.
+pub(crate) fn at_hand(
+    client: &Client,
+    prefix: &str,
+    start_after: Option<&str>,
+    limit: usize,
+) -> Option<ListPage> {
+    let parent = parent_of(prefix)?;
+    let wanted = Wanted::of(parent, prefix, start_after)?;
+    let path = parent.strip_suffix('/')?;
+    let directory = client.resolver.open_cached(&client.root, path, GLANCE | DIRECTORY).ok()?;
+    let page = client.index.page(Here::of(&directory, parent).ok()?, &wanted, limit)?;
+    client.check_alive().ok()?;
+    Some(page)
+}
+
+/// The directory that a prefix names, with its slash. `None` where no key can lie there.
+fn parent_of(prefix: &str) -> Option<&str> {
+    let Some(slash) = prefix.rfind('/') else { return Some("") };
+    prefix[..slash].parse::<Key>().is_ok().then_some(&prefix[..=slash])
+}
+
+/// The page, with whatever has to be read for it.
+pub(crate) fn walk(
     client: &Client,
     prefix: &str,
     start_after: Option<&str>,
@@ -38,38 +75,11 @@ struct Walk<'a> {
     page: ListPage,
 }
 
-/// What a directory holds: the text all its keys begin with, a slash at the end of a directory's.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
-    path: String,
-}
-
-/// Some of the smallest entries of a directory, in order.
-struct Batch {
-    entries: Vec<Entry>,
-    /// Whether greater ones were left out.
-    is_cut: bool,
-}
-
-impl Entry {
-    fn is_directory(&self) -> bool {
-        self.path.ends_with('/')
-    }
-
-    fn name<'a>(&'a self, parent: &str) -> &'a str {
-        self.path[parent.len()..].trim_end_matches('/')
-    }
-}
-
 impl Walk<'_> {
     /// Goes straight to the directory that the prefix names.
     fn begin(&mut self) -> Result<()> {
-        let parent = self.prefix.rfind('/').map_or("", |slash| &self.prefix[..=slash]);
-        let path = parent.strip_suffix('/').unwrap_or(parent);
-        if !parent.is_empty() && path.parse::<Key>().is_err() {
-            return Ok(());
-        }
-        match self.client.directories().open(path) {
+        let Some(parent) = parent_of(self.prefix) else { return Ok(()) };
+        match self.client.directories().open(parent.strip_suffix('/').unwrap_or(parent)) {
             Ok(directory) => self.directory(&directory, parent),
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(()),
             Err(errno) => Err(of_write(errno, None)),
@@ -78,104 +88,83 @@ impl Walk<'_> {
 
     /// Adds what `directory` holds; all its keys begin with `path`.
     fn directory(&mut self, directory: &OwnedFd, path: &str) -> Result<()> {
-        let mut after: Option<String> = None;
+        let failed = |errno| of_write(errno, None);
+        let Some(all) = Wanted::of(path, self.prefix, self.start_after) else { return Ok(()) };
+        let here = Here::of(directory, path).map_err(failed)?;
+        let mut last: Option<String> = None;
         loop {
-            let batch =
-                self.smallest(directory, path, after.as_deref()).map_err(|errno| of_write(errno, None))?;
+            let wanted = last.as_deref().map_or(all, |last| all.after(last));
+            let batch = self.batch(directory, here, &wanted).map_err(failed)?;
             for entry in &batch.entries {
-                self.entry(directory, path, entry)?;
+                self.entry(directory, here, entry)?;
                 if self.page.more {
                     return Ok(());
                 }
             }
             // What was left out is needed after all where directories turned out to be empty.
             match batch.entries.into_iter().next_back() {
-                Some(last) if batch.is_cut => after = Some(last.path),
+                Some(entry) if batch.is_cut => last = Some(entry.name),
                 _ => return Ok(()),
             }
         }
     }
 
-    fn entry(&mut self, directory: &OwnedFd, path: &str, entry: &Entry) -> Result<()> {
-        let name = entry.name(path);
-        if entry.is_directory() {
-            return match self.client.resolver.open(directory, name, DIRECTORY) {
-                Ok(below) => self.directory(&below, &entry.path),
-                // Removed or replaced since it was read: then it holds nothing.
-                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(()),
-                Err(errno) => Err(of_write(errno, None)),
-            };
+    /// The next entries: one more than the page has room for.
+    fn batch(&self, directory: &OwnedFd, here: Here<'_>, wanted: &Wanted<'_>) -> rustix::io::Result<Batch> {
+        let room = self.limit.saturating_sub(self.page.objects.len()).saturating_add(1);
+        let known = || self.client.index.batch(here, wanted, room);
+        if let Some(batch) = known() {
+            return Ok(batch);
         }
-        if self.page.objects.len() == self.limit {
-            self.page.more = true;
-            return Ok(());
+        if self.is_worth_an_index(here.path) {
+            self.client.index.admit(directory, here);
+            if let Some(batch) = known() {
+                return Ok(batch);
+            }
         }
-        self.page.objects.extend(look(directory, name, &entry.path)?);
+        smallest(directory, wanted, room)
+    }
+
+    /// A directory in which a listing begins will be listed again, and one in which a listing is continued
+    /// holds more than a page. A walk through many small ones must not drive those out.
+    fn is_worth_an_index(&self, path: &str) -> bool {
+        parent_of(self.prefix) == Some(path) || self.start_after.is_some_and(|start| start.starts_with(path))
+    }
+
+    fn entry(&mut self, directory: &OwnedFd, here: Here<'_>, entry: &Entry) -> Result<()> {
+        let seen = match &entry.kind {
+            Kind::Directory => return self.below(directory, here, &entry.name),
+            Kind::Seen(seen) => Some(seen.clone()),
+            Kind::Unseen(since) => self.look(directory, here, &entry.name, *since)?,
+        };
+        match seen {
+            Some(_) if self.page.objects.len() == self.limit => self.page.more = true,
+            Some(seen) => self.page.objects.push(seen.meta()),
+            None => {}
+        }
         Ok(())
     }
 
-    /// The smallest entries greater than `after` that may lead to something wanted: one more than the
-    /// page has room for.
-    fn smallest(&self, directory: &OwnedFd, path: &str, after: Option<&str>) -> rustix::io::Result<Batch> {
-        let room = self.limit.saturating_sub(self.page.objects.len()).saturating_add(1);
-        let mut heap = BinaryHeap::new();
-        let mut is_cut = false;
-        for found in Dir::read_from(directory)? {
-            let Some(entry) = entry(directory, path, &found?)? else { continue };
-            if !self.is_wanted(&entry) || after.is_some_and(|after| entry.path.as_str() <= after) {
-                continue;
-            }
-            heap.push(entry);
-            if heap.len() > room {
-                heap.pop();
-                is_cut = true;
-            }
+    fn below(&mut self, directory: &OwnedFd, here: Here<'_>, name: &str) -> Result<()> {
+        match self.client.resolver.open(directory, name.trim_end_matches('/'), DIRECTORY) {
+            Ok(below) => self.directory(&below, &here.path_of(name)),
+            // Removed or replaced since it was read: then it holds nothing.
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(()),
+            Err(errno) => Err(of_write(errno, None)),
         }
-        Ok(Batch { entries: heap.into_sorted_vec(), is_cut })
     }
 
-    fn is_wanted(&self, entry: &Entry) -> bool {
-        let path = entry.path.as_str();
-        let may_match =
-            path.starts_with(self.prefix) || (entry.is_directory() && self.prefix.starts_with(path));
-        // A directory whose path begins `start_after` may hold keys on both sides of it.
-        let may_follow = self
-            .start_after
-            .is_none_or(|start| path > start || (entry.is_directory() && start.starts_with(path)));
-        may_match && may_follow
-    }
-}
-
-/// An entry that may be an object or hold some. Links, dot files and names no key can have are passed
-/// over: nothing can be read through them either.
-fn entry(directory: &OwnedFd, path: &str, found: &DirEntry) -> rustix::io::Result<Option<Entry>> {
-    let Ok(name) = found.file_name().to_str() else { return Ok(None) };
-    if name.parse::<Key>().is_err() {
-        return Ok(None);
-    }
-    let kind = match found.file_type() {
-        FileType::Unknown => match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => FileType::from_raw_mode(stat.st_mode),
-            Err(Errno::NOENT) => return Ok(None),
-            Err(errno) => return Err(errno),
-        },
-        known => known,
-    };
-    Ok(match kind {
-        FileType::RegularFile => Some(Entry { path: format!("{path}{name}") }),
-        FileType::Directory => Some(Entry { path: format!("{path}{name}/") }),
-        _ => None,
-    })
-}
-
-/// The object of one entry, unless it is gone by now.
-fn look(directory: &OwnedFd, name: &str, path: &str) -> Result<Option<ObjectMeta>> {
-    let Ok(key) = path.parse::<Key>() else { return Ok(None) };
-    match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
-            Ok(Some(meta(&key, &stat)))
-        }
-        Ok(_) | Err(Errno::NOENT) => Ok(None),
-        Err(errno) => Err(of_write(errno, Some(&key))),
+    /// Looks at a file, unless it is gone by now, and lets the index know.
+    fn look(&self, directory: &OwnedFd, here: Here<'_>, name: &str, since: Moment) -> Result<Option<Seen>> {
+        let Ok(key) = here.path_of(name).parse::<Key>() else { return Ok(None) };
+        let seen = match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
+                Some(Seen::of(key, &stat))
+            }
+            Ok(_) | Err(Errno::NOENT) => None,
+            Err(errno) => return Err(of_write(errno, Some(&key))),
+        };
+        self.client.index.learn(here, name, since, seen.clone());
+        Ok(seen)
     }
 }

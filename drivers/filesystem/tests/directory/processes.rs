@@ -1,5 +1,7 @@
 //! Several real processes on one directory.
 
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -72,6 +74,57 @@ fn counters_of_several_processes_are_exact() {
         let won = store.read(&key("won")).await.unwrap().unwrap().0;
         assert_eq!(won, STEPS.to_string(), "each token had one winner");
     });
+}
+
+#[test]
+#[ignore = "run by the test below, in a process of its own"]
+fn a_child_that_writes_when_it_is_told_to() {
+    block_on(async {
+        let store = open(Path::new("."));
+        for line in std::io::stdin().lines() {
+            let line = line.unwrap();
+            match line.strip_prefix('-') {
+                Some(name) => store.delete(&key(name), None).await.unwrap(),
+                None => super::put(&store, &line, b"content").await,
+            }
+            // On a descriptor of its own: what the harness prints goes to standard output.
+            writeln!(std::io::stderr(), "done").unwrap();
+        }
+    });
+}
+
+#[test]
+fn what_another_process_has_answered_is_listed() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "processes::a_child_that_writes_when_it_is_told_to", "--ignored", "--nocapture"])
+        .current_dir(directory.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut orders = child.stdin.take().unwrap();
+    let mut answers = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut expected = BTreeSet::new();
+
+    for step in 0..200 {
+        let name = format!("tags/a/{}", step % 7);
+        let order = if expected.remove(&name) { format!("-{name}") } else { name.clone() };
+        if order == name {
+            expected.insert(name);
+        }
+        writeln!(orders, "{order}").unwrap();
+        assert_eq!(answers.next().unwrap().unwrap(), "done");
+
+        let page = block_on(store.list("tags/a/", None, 100)).unwrap();
+        let listed: BTreeSet<_> = page.objects.iter().map(|meta| meta.key.to_string()).collect();
+        assert_eq!(listed, expected, "after {order:?}");
+    }
+
+    drop(orders);
+    assert!(child.wait().unwrap().success());
 }
 
 /// All locks on keys, held as another process would hold them.

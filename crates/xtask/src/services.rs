@@ -1,4 +1,5 @@
-//! What the suites need besides Rust: other people's clients, the conformance program, Cargo's own checkers.
+//! What the suites and the benchmark need besides Rust: other people's clients, the conformance program,
+//! Cargo's own checkers.
 //!
 //! Every version is pinned, except those of Debian, which pins its own. Nothing outside the repository is
 //! written to but by apt; everything else goes to `target/tools`, and is kept while its version is wanted.
@@ -22,8 +23,10 @@ pub(crate) struct Arguments {
 /// Where a tool comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// A Debian package.
+    /// Debian packages: the clients of the suites.
     Debian,
+    /// Debian packages: what the benchmark runs.
+    Benchmark,
     /// Built by Go from the module proxy.
     Go,
     /// Built by Cargo from the crates index.
@@ -51,7 +54,8 @@ pub(crate) enum State {
 /// Installs everything from one source. Quick when all of it is there.
 pub(crate) fn install(source: Source) -> Vec<Installed> {
     match source {
-        Source::Debian => debian::install(),
+        Source::Debian => debian::install(&debian::CLIENTS),
+        Source::Benchmark => debian::install(&debian::BENCHMARK),
         Source::Go => go::install(),
         Source::Cargo => rust::install(),
     }
@@ -63,7 +67,7 @@ pub(crate) fn run(arguments: &Arguments) -> bool {
         list();
         return true;
     }
-    let sources = [Source::Debian, Source::Go, Source::Cargo];
+    let sources = [Source::Debian, Source::Benchmark, Source::Go, Source::Cargo];
     let installed: Vec<_> = sources.into_iter().flat_map(install).collect();
     for tool in &installed {
         println!("{tool}");
@@ -73,7 +77,7 @@ pub(crate) fn run(arguments: &Arguments) -> bool {
 }
 
 fn list() {
-    for package in debian::PACKAGES {
+    for package in debian::CLIENTS.packages.iter().chain(debian::BENCHMARK.packages) {
         println!("apt    {package}");
     }
     for tool in go::TOOLS {

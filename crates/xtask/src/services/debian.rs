@@ -1,4 +1,4 @@
-//! Clients that Debian ships.
+//! What Debian ships: the clients of the suites, and what the benchmark compares with and loads by.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,33 +8,46 @@ use super::{Installed, State, last_line};
 use crate::process;
 use crate::workspace;
 
-/// The packages. Recommendations are left out: nothing is run in a container here, only moved. But podman
-/// does not start without a network program, and none of them without a signature policy.
-pub(super) const PACKAGES: &[&str] = &[
-    "docker.io",
-    "containerd",
-    "podman",
-    "buildah",
-    "skopeo",
-    "netavark",
-    "golang-github-containers-image",
-    "ca-certificates",
-];
+/// Packages that are wanted together, and what they are wanted for.
+pub(super) struct Set {
+    pub(super) packages: &'static [&'static str],
+    /// The programs they bring that we call.
+    programs: &'static [&'static str],
+}
 
-/// The programs they bring that the suites call.
-const PROGRAMS: &[&str] = &["docker", "dockerd", "containerd", "ctr", "podman", "buildah", "skopeo"];
+/// Recommendations are left out: nothing is run in a container here, only moved. But podman does not start
+/// without a network program, and none of them without a signature policy.
+pub(super) const CLIENTS: Set = Set {
+    packages: &[
+        "docker.io",
+        "containerd",
+        "podman",
+        "buildah",
+        "skopeo",
+        "netavark",
+        "golang-github-containers-image",
+        "ca-certificates",
+    ],
+    programs: &["docker", "dockerd", "containerd", "ctr", "podman", "buildah", "skopeo"],
+};
+
+pub(super) const BENCHMARK: Set = Set {
+    packages: &["docker-registry", "wrk", "apache2-utils", "curl"],
+    programs: &["docker-registry", "wrk", "ab", "curl"],
+};
 
 const LIMIT: Duration = Duration::from_secs(900);
 
 /// Installs what is missing, if there is an apt and the right to use it.
-pub(super) fn install() -> Vec<Installed> {
-    let problem = if PROGRAMS.iter().all(|program| is_there(program)) { None } else { apt().err() };
+pub(super) fn install(set: &Set) -> Vec<Installed> {
+    let is_complete = set.programs.iter().all(|program| is_there(program));
+    let problem = if is_complete { None } else { apt(set.packages).err() };
     let state = |program: &str| match &problem {
         _ if is_there(program) => State::Ready,
         Some(problem) => State::Failed(problem.clone()),
         None => State::Failed("its package came without it".to_owned()),
     };
-    PROGRAMS.iter().map(|&program| Installed { program, state: state(program) }).collect()
+    set.programs.iter().map(|&program| Installed { program, state: state(program) }).collect()
 }
 
 fn is_there(program: &str) -> bool {
@@ -42,16 +55,16 @@ fn is_there(program: &str) -> bool {
     std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
 }
 
-fn apt() -> Result<(), String> {
-    let by_hand = format!("as root: apt-get install --no-install-recommends {}", PACKAGES.join(" "));
+fn apt(packages: &[&str]) -> Result<(), String> {
+    let by_hand = format!("as root: apt-get install --no-install-recommends {}", packages.join(" "));
     if !Path::new("/usr/bin/apt-get").exists() {
-        return Err(format!("there is no apt here; install {}", PACKAGES.join(", ")));
+        return Err(format!("there is no apt here; install {}", packages.join(", ")));
     }
     if !is_root() {
         return Err(by_hand);
     }
     let update = command(&["update"]);
-    let install = command(&[&["install", "--yes", "--no-install-recommends"], PACKAGES].concat());
+    let install = command(&[&["install", "--yes", "--no-install-recommends"], packages].concat());
     for (name, command) in [("apt-update", update), ("apt-install", install)] {
         let finished = process::run(name, &command, LIMIT);
         if !finished.succeeded {

@@ -1,10 +1,11 @@
-//! The project's own commands: `test`, `tidy`, `codegen`, `services`, `fuzz`.
+//! The project's own commands: `test`, `tidy`, `codegen`, `services`, `fuzz`, `bench`.
 //!
 //! Nothing here is part of the product, and no crate may depend on it. Whatever a person has to know to check
 //! or regenerate something is written down here as a command instead.
 
 #![expect(clippy::print_stdout, reason = "what these commands print is what they are for")]
 
+mod bench;
 mod codegen;
 mod fuzz;
 mod process;
@@ -37,6 +38,8 @@ enum Command {
     Services(services::Arguments),
     /// Runs every fuzz target for a while (needs `cargo install cargo-fuzz --locked` and a C++ compiler)
     Fuzz(fuzz::Arguments),
+    /// Measures Entrepot beside Debian's docker-registry, and says which targets are reached
+    Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Command::Codegen(arguments) => codegen::run(&arguments),
         Command::Services(arguments) => services::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
     };
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -1,0 +1,151 @@
+//! `cargo xtask bench`: Entrepot beside Debian's `docker-registry`, each alone on one core, the load on
+//! another, the same work in alternation. What comes of it are ratios of medians in one run on one machine.
+//!
+//! Others' programs make the load, and every answer counts only if it is the right one. Whatever is started
+//! is stopped, and its directories removed, however the run ends.
+
+mod content;
+mod fill;
+mod http;
+mod instance;
+mod load;
+mod machine;
+mod meter;
+mod note;
+mod outcome;
+mod product;
+mod report;
+mod row;
+mod setup;
+mod subject;
+mod target;
+mod work;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use outcome::{Entry, Outcome};
+use row::{ROWS, Row};
+use subject::{Peer, Subject};
+use work::Setting;
+
+/// What to measure, and where.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Only lists the rows
+    #[arg(long)]
+    list: bool,
+    /// Only these rows, with commas between
+    #[arg(long, value_delimiter = ',', value_parser = row::find)]
+    rows: Vec<&'static Row>,
+    /// How often each row is measured on each registry
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// How long a measurement takes, where that can be chosen
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: u64,
+    /// The program to measure, instead of a release build made now
+    #[arg(long, value_name = "PATH")]
+    entrepot: Option<PathBuf>,
+    /// Another registry, pinned by whoever started it: NAME=URL,pid=PID; may be given again
+    #[arg(long)]
+    peer: Vec<Peer>,
+    /// The core of the registries
+    #[arg(long, default_value_t = 0)]
+    server_core: u32,
+    /// The core of the load
+    #[arg(long, default_value_t = 1)]
+    load_core: u32,
+    /// Where the registries keep their data, in a directory that is removed afterwards; default below `target`
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Writes every sample as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Writes the table as Markdown
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// Fails where a target is missed; without, only where a measurement fails
+    #[arg(long)]
+    check: bool,
+}
+
+/// Runs the rows. Returns whether every measurement worked, and every target was reached if that was asked.
+pub(crate) fn run(arguments: &Arguments) -> bool {
+    if arguments.list {
+        ROWS.iter().for_each(|row| println!("{:<20} {} ({})", row.id, row.title, row.unit.label()));
+        return true;
+    }
+    match measure(arguments) {
+        Ok(outcomes) => conclude(arguments, &outcomes),
+        Err(reason) => {
+            println!("bench: {reason}");
+            false
+        }
+    }
+}
+
+fn measure(arguments: &Arguments) -> Result<Vec<Outcome>, String> {
+    let entrepot = setup::program(arguments)?;
+    setup::install()?;
+    let directory = setup::directory(arguments)?;
+    let header = setup::header(arguments, &entrepot, directory.path());
+    header.lines().iter().for_each(|line| println!("{line}"));
+    setup::settle(arguments)?;
+    let setting = setup::setting(arguments, directory.path())?;
+    let mut subjects = setup::subjects(arguments, &entrepot, directory.path())?;
+    let mut outcomes = Vec::new();
+    for row in rows(arguments) {
+        println!("\n{}", report::heading(row));
+        let entries = measure_row(row, arguments.rounds, &mut subjects, &setting);
+        let outcome = Outcome::new(row, entries, &outcomes);
+        print!("{}", report::block(&outcome));
+        outcomes.push(outcome);
+    }
+    write(arguments.json.as_deref(), &report::json(&header, &outcomes))?;
+    write(arguments.markdown.as_deref(), &report::markdown(&header, &outcomes))?;
+    Ok(outcomes)
+}
+
+/// Round by round, one registry after the other; the next row begins with logs that are empty.
+fn measure_row(row: &Row, rounds: u32, subjects: &mut [Subject], setting: &Setting) -> Vec<Entry> {
+    let measures = |subject: &Subject| subject.product().is_some() || !row.work.is_for_ours_only();
+    let mut subjects: Vec<_> = subjects.iter_mut().filter(|subject| measures(subject)).collect();
+    let named = |subject: &&mut Subject| Entry { name: subject.name().to_owned(), ..Entry::default() };
+    let mut entries: Vec<_> = subjects.iter().map(named).collect();
+    for _ in 0..rounds {
+        for (subject, entry) in subjects.iter_mut().zip(&mut entries) {
+            if entry.failure.is_none() {
+                match row.work.measure(subject, setting) {
+                    Ok(sample) => entry.samples.push(sample),
+                    Err(reason) => entry.failure = Some(reason),
+                }
+            }
+        }
+    }
+    for instance in subjects.iter_mut().filter_map(|subject| subject.instance()) {
+        // A log that cannot be emptied is only longer.
+        let _ = instance.empty_log();
+    }
+    entries
+}
+
+fn conclude(arguments: &Arguments, outcomes: &[Outcome]) -> bool {
+    let failed = outcomes.iter().filter(|outcome| outcome.has_failed()).count();
+    let verdicts: Vec<_> = outcomes.iter().flat_map(|outcome| &outcome.verdicts).collect();
+    let missed = outcomes.iter().filter(|outcome| outcome.is_missed()).count();
+    let reached = verdicts.iter().filter(|verdict| verdict.reached).count();
+    println!("\n{reached} of {} targets reached, {failed} rows failed", verdicts.len());
+    failed == 0 && (missed == 0 || !arguments.check)
+}
+
+fn rows(arguments: &Arguments) -> Vec<&'static Row> {
+    let is_wanted =
+        |row: &&Row| arguments.rows.is_empty() || arguments.rows.iter().any(|wanted| wanted.id == row.id);
+    ROWS.iter().filter(is_wanted).collect()
+}
+
+fn write(path: Option<&Path>, text: &str) -> Result<(), String> {
+    let Some(path) = path else { return Ok(()) };
+    fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+}

@@ -60,6 +60,15 @@ impl Seen {
     }
 }
 
+/// What a look at a file has found, which had to be looked at since `since`.
+#[derive(Debug)]
+pub(crate) struct Look {
+    pub(crate) name: String,
+    pub(crate) since: Moment,
+    /// The object, if it still was one.
+    pub(crate) seen: Option<Seen>,
+}
+
 /// Some of the smallest entries of a directory, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {

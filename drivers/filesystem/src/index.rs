@@ -39,7 +39,7 @@ use entrepot_storage::ListPage;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::fstat;
 
-use crate::entries::{Batch, Moment, Seen, Wanted};
+use crate::entries::{Batch, Look, Moment, Wanted};
 use names::Names;
 use state::State;
 
@@ -107,6 +107,12 @@ impl Index {
 
     /// What is known of a directory, after taking note of all that has happened.
     pub(crate) fn batch(&self, here: Here<'_>, wanted: &Wanted<'_>, room: usize) -> Option<Batch> {
+        // Shared where it can be, because whoever holds the lock alone sends pages to threads.
+        if let Ok(state) = self.state.read()
+            && !state.has_news()
+        {
+            return Some(state.names(here)?.batch(wanted, room));
+        }
         let mut state = self.write();
         state.take_note();
         Some(state.names(here)?.batch(wanted, room))
@@ -124,10 +130,12 @@ impl Index {
         state.finish(&reading, names);
     }
 
-    /// Takes what a look at a file has found that was unseen since `since`.
-    pub(crate) fn learn(&self, here: Here<'_>, name: &str, since: Moment, seen: Option<Seen>) {
-        if since != Moment::default() {
-            self.write().learn(here, name, since, seen);
+    /// Takes what looks at files of a directory have found.
+    pub(crate) fn learn(&self, here: Here<'_>, mut looks: Vec<Look>) {
+        // What no index has told has no moment.
+        looks.retain(|look| look.since != Moment::default());
+        if !looks.is_empty() {
+            self.write().learn(here, looks);
         }
     }
 

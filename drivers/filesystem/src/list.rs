@@ -13,7 +13,7 @@ use rustix::fs::{AtFlags, FileType, statat};
 use rustix::io::Errno;
 
 use crate::client::Client;
-use crate::entries::{Batch, Entry, Kind, Moment, Seen, Wanted, smallest};
+use crate::entries::{Batch, Entry, Kind, Look, Seen, Wanted, smallest};
 use crate::error::of_write;
 use crate::index::Here;
 use crate::resolve::{DIRECTORY, GLANCE};
@@ -95,11 +95,16 @@ impl Walk<'_> {
         loop {
             let wanted = last.as_deref().map_or(all, |last| all.after(last));
             let batch = self.batch(directory, here, &wanted).map_err(failed)?;
+            let mut looks = Vec::new();
             for entry in &batch.entries {
-                self.entry(directory, here, entry)?;
+                self.entry(directory, here, entry, &mut looks)?;
                 if self.page.more {
-                    return Ok(());
+                    break;
                 }
+            }
+            self.client.index.learn(here, looks);
+            if self.page.more {
+                return Ok(());
             }
             // What was left out is needed after all where directories turned out to be empty.
             match batch.entries.into_iter().next_back() {
@@ -131,11 +136,21 @@ impl Walk<'_> {
         parent_of(self.prefix) == Some(path) || self.start_after.is_some_and(|start| start.starts_with(path))
     }
 
-    fn entry(&mut self, directory: &OwnedFd, here: Here<'_>, entry: &Entry) -> Result<()> {
+    fn entry(
+        &mut self,
+        directory: &OwnedFd,
+        here: Here<'_>,
+        entry: &Entry,
+        looks: &mut Vec<Look>,
+    ) -> Result<()> {
         let seen = match &entry.kind {
             Kind::Directory => return self.below(directory, here, &entry.name),
             Kind::Seen(seen) => Some(seen.clone()),
-            Kind::Unseen(since) => self.look(directory, here, &entry.name, *since)?,
+            Kind::Unseen(since) => {
+                let seen = look(directory, here, &entry.name)?;
+                looks.push(Look { name: entry.name.clone(), since: *since, seen: seen.clone() });
+                seen
+            }
         };
         match seen {
             Some(_) if self.page.objects.len() == self.limit => self.page.more = true,
@@ -153,18 +168,16 @@ impl Walk<'_> {
             Err(errno) => Err(of_write(errno, None)),
         }
     }
+}
 
-    /// Looks at a file, unless it is gone by now, and lets the index know.
-    fn look(&self, directory: &OwnedFd, here: Here<'_>, name: &str, since: Moment) -> Result<Option<Seen>> {
-        let Ok(key) = here.path_of(name).parse::<Key>() else { return Ok(None) };
-        let seen = match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
-                Some(Seen::of(key, &stat))
-            }
-            Ok(_) | Err(Errno::NOENT) => None,
-            Err(errno) => return Err(of_write(errno, Some(&key))),
-        };
-        self.client.index.learn(here, name, since, seen.clone());
-        Ok(seen)
+/// Looks at a file, unless it is gone by now.
+fn look(directory: &OwnedFd, here: Here<'_>, name: &str) -> Result<Option<Seen>> {
+    let Ok(key) = here.path_of(name).parse::<Key>() else { return Ok(None) };
+    match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
+            Ok(Some(Seen::of(key, &stat)))
+        }
+        Ok(_) | Err(Errno::NOENT) => Ok(None),
+        Err(errno) => Err(of_write(errno, Some(&key))),
     }
 }

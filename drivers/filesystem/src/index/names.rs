@@ -7,7 +7,7 @@ use entrepot_storage::ListPage;
 use rustix::fd::OwnedFd;
 use rustix::io::Result;
 
-use crate::entries::{Batch, Entry, Kind, Moment, Seen, Wanted, each, is_segment, kind_of};
+use crate::entries::{Batch, Entry, Kind, Look, Moment, Wanted, each, is_segment, kind_of};
 use crate::index::watches::Change;
 
 /// What an entry takes beside its name: its place in the map, two allocations.
@@ -52,13 +52,13 @@ impl Names {
     }
 
     /// Takes what a look has found, unless the entry has changed since.
-    pub(crate) fn learn(&mut self, name: &str, since: Moment, seen: Option<Seen>) {
-        let Some(kind) = self.entries.get_mut(name).filter(|kind| **kind == Kind::Unseen(since)) else {
-            return;
-        };
+    pub(crate) fn learn(&mut self, look: Look) {
+        let Look { name, since, seen } = look;
+        let found = self.entries.get_mut(name.as_str());
+        let Some(kind) = found.filter(|kind| **kind == Kind::Unseen(since)) else { return };
         match seen {
             Some(seen) => *kind = Kind::Seen(seen),
-            None => self.remove(name),
+            None => self.remove(&name),
         }
     }
 

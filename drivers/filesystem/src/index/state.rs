@@ -9,7 +9,7 @@ use rustix::io::{Errno, Result};
 use super::names::Names;
 use super::watches::{Change, Notice, Watches};
 use super::{Here, Identity, Limits};
-use crate::entries::{Moment, Seen};
+use crate::entries::{Look, Moment};
 
 /// All that is known. It changes under one lock, so that nobody looks between the taking of an event and
 /// its application.
@@ -69,7 +69,7 @@ impl State {
 
     /// Takes events without applying them, as a panic might.
     #[cfg(test)]
-    pub(crate) fn lose_news(&self) {
+    pub(crate) fn lose_news(&mut self) {
         let lost = self.watches.as_ref().map(Watches::take);
         assert!(lost.is_some_and(|notices| notices.is_ok_and(|notices| !notices.is_empty())));
     }
@@ -207,11 +207,11 @@ impl State {
         self.too_large.insert(directory);
     }
 
-    pub(crate) fn learn(&mut self, here: Here<'_>, name: &str, since: Moment, seen: Option<Seen>) {
+    pub(crate) fn learn(&mut self, here: Here<'_>, looks: Vec<Look>) {
         let Some(directory) = self.directories.get_mut(&here.identity) else { return };
         let Content::Known(names) = &mut directory.content else { return };
         self.bytes -= names.bytes();
-        names.learn(name, since, seen);
+        looks.into_iter().for_each(|look| names.learn(look));
         self.bytes += names.bytes();
     }
 

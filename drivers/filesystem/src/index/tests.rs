@@ -13,7 +13,7 @@ use super::*;
 use crate::Config;
 use crate::client::Client;
 use crate::delete::delete;
-use crate::entries::Kind;
+use crate::entries::{Kind, Seen};
 use crate::list::{at_hand, walk};
 use crate::resolve::DIRECTORY;
 use crate::write::put;
@@ -320,7 +320,7 @@ fn a_panic_under_the_lock_means_reading_again() {
     shop.plant("tags/a/2", 8);
     std::thread::scope(|scope| {
         let panicking = scope.spawn(|| {
-            let state = index.state.write().unwrap();
+            let mut state = index.state.write().unwrap();
             state.lose_news();
             panic!("on purpose");
         });
@@ -433,11 +433,12 @@ fn a_look_that_a_change_has_overtaken_is_not_kept() {
     let wanted = Wanted::of("tags/a/", "tags/a/", None).unwrap();
     let first = || shop.client.index.batch(here, &wanted, 1).unwrap().entries[0].kind.clone();
     let Kind::Unseen(since) = first() else { panic!("nobody has looked") };
-    let before = Seen::of("tags/a/1".parse().unwrap(), &rustix::fs::stat(shop.path("tags/a/1")).unwrap());
+    let seen = Seen::of("tags/a/1".parse().unwrap(), &rustix::fs::stat(shop.path("tags/a/1")).unwrap());
+    let look = Look { name: "1".to_owned(), since, seen: Some(seen) };
 
     shop.plant("tags/a/1", 11);
     assert_ne!(first(), Kind::Unseen(since), "the change was taken note of");
-    shop.client.index.learn(here, "1", since, Some(before));
+    shop.client.index.learn(here, vec![look]);
 
     assert_eq!(shop.list("tags/a/"), entries([("tags/a/1", 11)]));
 }

@@ -1,6 +1,6 @@
 //! Who is measured: the two registries we start, and those somebody else runs.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -43,6 +43,8 @@ pub(super) struct Subject {
     process: Process,
     /// What was put into it, so that it is put once.
     holds: HashSet<String>,
+    /// Which answers take long here, by their paths.
+    slow: HashMap<String, bool>,
     /// The large blob it holds, once it does.
     pub(super) large: Option<Digest>,
 }
@@ -54,11 +56,15 @@ enum Process {
 
 impl Subject {
     pub(super) fn ours(instance: Instance) -> Self {
-        Self { process: Process::Ours(instance), holds: HashSet::new(), large: None }
+        Self::new(Process::Ours(instance))
     }
 
     pub(super) fn theirs(peer: Peer) -> Self {
-        Self { process: Process::Theirs(peer), holds: HashSet::new(), large: None }
+        Self::new(Process::Theirs(peer))
+    }
+
+    fn new(process: Process) -> Self {
+        Self { process, holds: HashSet::new(), slow: HashMap::new(), large: None }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -96,6 +102,11 @@ impl Subject {
             Process::Ours(instance) => Some(instance.recipe.product),
             Process::Theirs(_) => None,
         }
+    }
+
+    /// Whether an answer takes long, as it was found first.
+    pub(super) fn is_slow(&mut self, path: &str, found_now: bool) -> bool {
+        *self.slow.entry(path.to_owned()).or_insert(found_now)
     }
 
     /// Puts something into it, unless it was put before.

@@ -6,6 +6,7 @@
 use std::time::Instant;
 
 use super::{Setting, answers};
+use crate::bench::content::MANIFEST;
 use crate::bench::fill;
 use crate::bench::http;
 use crate::bench::load::{Request, curl, wrk};
@@ -60,9 +61,7 @@ fn hold_tags(count: usize, subject: &mut Subject, setting: &Setting) -> Result<(
 fn push_tags(registry: &str, repository: &str, count: usize, setting: &Setting) -> Result<(), String> {
     let manifest = setting.image.manifest.as_bytes();
     let mut tags = (1..count).map(fill::tag);
-    tags.try_for_each(|tag| {
-        http::push_manifest(registry, repository, &tag, crate::bench::content::MANIFEST, manifest)
-    })
+    tags.try_for_each(|tag| http::push_manifest(registry, repository, &tag, MANIFEST, manifest))
 }
 
 fn hold_repositories(subject: &mut Subject, setting: &Setting) -> Result<(), String> {
@@ -88,20 +87,14 @@ struct Page {
 
 impl Page {
     /// On 16 connections, or on one where an answer takes so long that few would be finished in time.
-    fn measure(&self, subject: &Subject, setting: &Setting) -> Result<Sample, String> {
+    fn measure(&self, subject: &mut Subject, setting: &Setting) -> Result<Sample, String> {
         let url = format!("{}{}", subject.url(), self.path);
-        let begun = Instant::now();
-        let answer = http::get(&url, None)?.expect(200, &url)?;
-        let seconds = begun.elapsed().as_secs_f64();
-        let found = answer.entries(self.key);
-        let is_whole_list = self.ignored == Some(found);
-        if found != PAGE && !is_whole_list {
-            return Err(format!("{url}: {found} entries instead of {PAGE}"));
-        }
-        let request = Request { url, accept: None, length: answer.body.len() as u64 };
-        let fit = (setting.seconds as f64 / seconds).ceil() as u64;
+        let (length, is_whole_list) = self.check(&url)?;
+        let fit = how_many_fit(&url, setting)?;
+        let request = Request { url, accept: None, length };
+        // Decided once, so that all rounds measure the same.
+        let is_slow = subject.is_slow(&self.path, fit < 10 * u64::from(CONNECTIONS));
         let meter = setting.meter(subject)?;
-        let is_slow = fit < 10 * u64::from(CONNECTIONS);
         let done = if is_slow {
             curl::one_by_one(&request, fit)?
         } else {
@@ -116,4 +109,22 @@ impl Page {
         }
         Ok(sample)
     }
+
+    /// The length of the answer, and whether it is the whole list.
+    fn check(&self, url: &str) -> Result<(u64, bool), String> {
+        let answer = http::get(url, None)?.expect(200, url)?;
+        let found = answer.entries(self.key);
+        let is_whole_list = self.ignored == Some(found);
+        if found != PAGE && !is_whole_list {
+            return Err(format!("{url}: {found} entries instead of {PAGE}"));
+        }
+        Ok((answer.body.len() as u64, is_whole_list))
+    }
+}
+
+/// How many answers fit into a measurement, as long as the second one took.
+fn how_many_fit(url: &str, setting: &Setting) -> Result<u64, String> {
+    let begun = Instant::now();
+    http::get(url, None)?.expect(200, url)?;
+    Ok((setting.seconds as f64 / begun.elapsed().as_secs_f64()).ceil() as u64)
 }

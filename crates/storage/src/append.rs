@@ -7,17 +7,21 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
+
+mod block;
+mod budget;
+mod gathering;
+
+pub use budget::PartBudget;
+use gathering::Gathering;
 
 use crate::{Error, ErrorKind, Key, ObjectMeta, Part, PutMode, ReadRange, Result, SharedDriver, Upload};
 
-/// Memory is accounted in steps of this many bytes.
-const BUDGET_STEP: u64 = 64 * 1024;
 /// After so many parts the part size doubles, so that 10,000 parts hold several TiB.
 const PARTS_PER_DOUBLING: u32 = 1000;
 
@@ -54,38 +58,6 @@ impl AppendState {
     }
 }
 
-/// A bound on the bytes all appenders together hold in memory. Clones share it.
-#[derive(Clone, Debug)]
-pub struct PartBudget {
-    steps: Arc<Semaphore>,
-    patience: Duration,
-}
-
-impl PartBudget {
-    /// A budget of `bytes`; an append that finds it used up waits for `patience` and then fails with
-    /// [`ErrorKind::Throttled`].
-    pub fn new(bytes: u64, patience: Duration) -> Self {
-        let steps =
-            usize::try_from(bytes / BUDGET_STEP).unwrap_or(usize::MAX).clamp(1, Semaphore::MAX_PERMITS);
-        Self { steps: Arc::new(Semaphore::new(steps)), patience }
-    }
-
-    async fn take(&self, driver: &SharedDriver) -> Result<OwnedSemaphorePermit> {
-        let steps = Arc::clone(&self.steps);
-        if let Ok(permit) = Arc::clone(&steps).try_acquire_owned() {
-            return Ok(permit);
-        }
-        match tokio::time::timeout(self.patience, steps.acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) | Err(_) => Err(Error::new(
-                driver.name(),
-                ErrorKind::Throttled { retry_after: Some(Duration::from_secs(2)) },
-            )
-            .because("all upload memory is in use")),
-        }
-    }
-}
-
 /// What an appender may use.
 #[derive(Clone, Debug)]
 pub struct AppendOptions {
@@ -108,20 +80,13 @@ pub struct Appender {
     budget: PartBudget,
     in_flight_limit: usize,
     state: AppendState,
-    buffer: PartBuffer,
+    gathering: Gathering,
     in_flight: VecDeque<InFlight>,
     next_number: u32,
     superseded: Vec<Key>,
 }
 
-#[derive(Default)]
-struct PartBuffer {
-    chunks: Vec<Bytes>,
-    size: u64,
-    permits: Vec<OwnedSemaphorePermit>,
-}
-
-struct InFlight(JoinHandle<(Result<Part>, Vec<OwnedSemaphorePermit>)>);
+struct InFlight(JoinHandle<Result<Part>>);
 
 impl Drop for InFlight {
     fn drop(&mut self) {
@@ -154,7 +119,7 @@ impl Appender {
             fresh_key: Box::new(fresh_key),
             budget: options.budget.clone(),
             state: state.unwrap_or_else(fresh),
-            buffer: PartBuffer::default(),
+            gathering: Gathering::default(),
             in_flight: VecDeque::new(),
             next_number: 1,
             superseded: Vec::new(),
@@ -168,7 +133,7 @@ impl Appender {
     /// at every part's end.
     pub fn room(&self) -> u64 {
         let parked = self.state.tail.as_ref().map_or(0, |tail| tail.size);
-        self.part_size().saturating_sub(self.buffer.size + parked).max(1)
+        self.part_size().saturating_sub(self.gathering.size() + parked).max(1)
     }
 
     /// Adds `chunk`, which must not be longer than [`room`](Self::room). Waits while as many parts are
@@ -178,14 +143,11 @@ impl Appender {
             return Ok(());
         }
         self.unpark().await?;
-        let size = chunk.len() as u64;
-        while (self.buffer.permits.len() as u64) * BUDGET_STEP < self.buffer.size + size {
-            let permit = self.budget.take(&self.driver).await?;
-            self.buffer.permits.push(permit);
-        }
-        self.buffer.size += size;
-        self.buffer.chunks.push(chunk);
-        if self.buffer.size >= self.part_size() {
+        self.make_room(chunk.len() as u64).await?;
+        self.gathering.add(&chunk);
+        // Given back before anything is waited for: the connection reads on into the same memory.
+        drop(chunk);
+        if self.gathering.size() >= self.part_size() {
             self.send_part().await?;
         }
         Ok(())
@@ -203,7 +165,7 @@ impl Appender {
     /// Ends this request: everything accepted becomes durable, and the answered state says where it is.
     pub async fn suspend(mut self) -> Result<Suspended> {
         self.settle(0).await?;
-        if self.buffer.size > 0 {
+        if self.gathering.size() > 0 {
             let parts_of_any_size = self.driver.capabilities().min_part <= 1
                 && !self.driver.capabilities().uniform_parts
                 && self.state.upload.is_some();
@@ -229,7 +191,7 @@ impl Appender {
         if self.state.tail.is_some() {
             self.unpark().await?;
         }
-        if self.buffer.size > 0 {
+        if self.gathering.size() > 0 {
             self.send_part().await?;
         }
         self.settle(0).await?;
@@ -264,22 +226,30 @@ impl Appender {
         (self.state.part_size << doublings).min(capabilities.max_part.max(self.state.part_size))
     }
 
-    /// Reads a parked remainder back into the buffer.
+    async fn make_room(&mut self, more: u64) -> Result<()> {
+        self.gathering.make_room(more, self.part_size(), &self.budget, self.driver.name()).await
+    }
+
+    /// Reads a parked remainder back.
     async fn unpark(&mut self) -> Result<()> {
         let Some(tail) = self.state.tail.take() else { return Ok(()) };
-        let object = self.driver.get(&tail.key, ReadRange::Whole).await?;
-        let bytes = object.body.into_bytes().await?;
-        if bytes.len() as u64 != tail.size {
-            return Err(Error::new(self.driver.name(), ErrorKind::PartMismatch).at(&tail.key));
+        self.make_room(tail.size).await?;
+        let mut stream = self.driver.get(&tail.key, ReadRange::Whole).await?.body.into_stream();
+        while let Some(chunk) = stream.try_next().await? {
+            if self.gathering.size() + chunk.len() as u64 > tail.size {
+                return Err(self.damaged(&tail));
+            }
+            self.gathering.add(&chunk);
         }
-        while (self.buffer.permits.len() as u64) * BUDGET_STEP < tail.size {
-            let permit = self.budget.take(&self.driver).await?;
-            self.buffer.permits.push(permit);
+        if self.gathering.size() != tail.size {
+            return Err(self.damaged(&tail));
         }
-        self.buffer.size = tail.size;
-        self.buffer.chunks.push(bytes);
         self.superseded.push(tail.key);
         Ok(())
+    }
+
+    fn damaged(&self, tail: &Tail) -> Error {
+        Error::new(self.driver.name(), ErrorKind::PartMismatch).at(&tail.key)
     }
 
     /// Writes the buffer as an object of its own.
@@ -290,12 +260,12 @@ impl Appender {
     }
 
     async fn put_buffer(&mut self) -> Result<ObjectMeta> {
-        let buffer = std::mem::take(&mut self.buffer);
-        put_fresh(&self.driver, (self.fresh_key)(), join(buffer.chunks, buffer.size)).await
+        let (bytes, _reservation) = std::mem::take(&mut self.gathering).freeze();
+        put_fresh(&self.driver, (self.fresh_key)(), bytes).await
     }
 
     async fn finish_whole(mut self) -> Result<Finished> {
-        if self.buffer.size == 0
+        if self.gathering.size() == 0
             && let Some(tail) = self.state.tail.take()
         {
             return self.finished(tail.key, tail.size);
@@ -326,11 +296,13 @@ impl Appender {
                 .because("more parts than the store allows"));
         }
         self.next_number += 1;
-        let buffer = std::mem::take(&mut self.buffer);
+        let (bytes, reservation) = std::mem::take(&mut self.gathering).freeze();
         let driver = Arc::clone(&self.driver);
         self.in_flight.push_back(InFlight(tokio::spawn(async move {
-            let part = driver.upload_part(&upload, number, buffer.chunks).await;
-            (part, buffer.permits)
+            let part = driver.upload_part(&upload, number, vec![bytes]).await;
+            // Not with the answer: that may be looked at only after more memory was waited for.
+            drop(reservation);
+            part
         })));
         Ok(())
     }
@@ -339,7 +311,7 @@ impl Appender {
     async fn settle(&mut self, limit: usize) -> Result<()> {
         while self.in_flight.len() > limit {
             let Some(mut oldest) = self.in_flight.pop_front() else { break };
-            let (part, _permits) = (&mut oldest.0).await.map_err(|error| {
+            let part = (&mut oldest.0).await.map_err(|error| {
                 Error::new(self.driver.name(), ErrorKind::Backend { retryable: true }).because(error)
             })?;
             self.state.parts.push(part?);
@@ -379,15 +351,4 @@ async fn put_fresh(driver: &SharedDriver, key: Key, body: Bytes) -> Result<Objec
         }
         answer => answer,
     }
-}
-
-fn join(mut chunks: Vec<Bytes>, size: u64) -> Bytes {
-    if chunks.len() == 1 {
-        return chunks.remove(0);
-    }
-    let mut whole = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-    for chunk in chunks {
-        whole.extend_from_slice(&chunk);
-    }
-    whole.into()
 }

@@ -4,12 +4,15 @@
 //! as the object wants them, and completion costs the same whatever their size. After a crash or a race
 //! of two writers they do not; then the named extents are copied into a new file.
 
+mod direct;
+
 use bytes::Bytes;
 use entrepot_storage::{Error, ErrorKind, Key, ObjectMeta, Part, Result, Upload, UploadEntry};
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, copy_file_range, fdatasync, fsync, ftruncate, statat};
 use rustix::io::{Errno, pread};
 
+use self::direct::write_part;
 use crate::NAME;
 use crate::client::Client;
 use crate::error::{broken, of_write};
@@ -28,7 +31,7 @@ pub(crate) fn part(client: &Client, upload: &Upload, number: u32, body: &[Bytes]
         return Err(gone(upload));
     }
     let offset = size(&staging.stat);
-    if let Err(errno) = write_all(&staging.file, body, offset) {
+    if let Err(errno) = write_part(&staging.file, body, offset) {
         // Without this the next part would lie behind a gap, and completion would have to copy.
         if let Err(errno) = ftruncate(&staging.file, offset) {
             tracing::warn!(%errno, upload = upload.id, "half a part stays in its staging file");

@@ -29,6 +29,8 @@ use row::{ROWS, Row};
 use subject::{Peer, Subject};
 use work::Setting;
 
+use crate::workspace;
+
 /// What to measure, and where.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -68,13 +70,22 @@ pub(crate) struct Arguments {
     /// Fails where a target is missed; without, only where a measurement fails
     #[arg(long)]
     check: bool,
+    /// Runs the crates' own micro-benchmarks instead
+    #[arg(long, exclusive = true)]
+    micro: bool,
 }
+
+/// The crates that have micro-benchmarks.
+const MICRO: &[&str] = &["entrepot-oci", "entrepot-api", "entrepot-domain"];
 
 /// Runs the rows. Returns whether every measurement worked, and every target was reached if that was asked.
 pub(crate) fn run(arguments: &Arguments) -> bool {
     if arguments.list {
         ROWS.iter().for_each(|row| println!("{:<20} {} ({})", row.id, row.title, row.unit.label()));
         return true;
+    }
+    if arguments.micro {
+        return run_micro();
     }
     match measure(arguments) {
         Ok(outcomes) => conclude(arguments, &outcomes),
@@ -83,6 +94,12 @@ pub(crate) fn run(arguments: &Arguments) -> bool {
             false
         }
     }
+}
+
+fn run_micro() -> bool {
+    let packages = MICRO.iter().flat_map(|package| ["--package", package]);
+    let status = workspace::cargo().args(["bench", "--locked", "--quiet"]).args(packages).status();
+    status.is_ok_and(|status| status.success())
 }
 
 fn measure(arguments: &Arguments) -> Result<Vec<Outcome>, String> {
@@ -104,6 +121,7 @@ fn measure(arguments: &Arguments) -> Result<Vec<Outcome>, String> {
     }
     write(arguments.json.as_deref(), &report::json(&header, &outcomes))?;
     write(arguments.markdown.as_deref(), &report::markdown(&header, &outcomes))?;
+    println!("\nremoving what was stored");
     Ok(outcomes)
 }
 

@@ -1,6 +1,7 @@
 //! The access log: one event per request under the target `access`, with fields for programs and the
 //! combined log format as its message.
 
+use std::cell::Cell;
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -17,10 +18,11 @@ pub(crate) fn write(entry: &Entry, summary: &RequestSummary) {
         return;
     }
     let client = entry.client.map(|address| address.to_string());
+    let client = client.as_deref().unwrap_or("-");
     tracing::info!(
         target: "access",
         request_id = text(Some(&entry.request_id)),
-        client = client.as_deref().unwrap_or("-"),
+        client,
         user = entry.user.as_deref().unwrap_or("-"),
         method = entry.method.as_str(),
         path = entry.uri.path(),
@@ -28,10 +30,10 @@ pub(crate) fn write(entry: &Entry, summary: &RequestSummary) {
         status = summary.status.code(),
         bytes_in = summary.bytes_in,
         bytes_out = summary.bytes_out,
-        duration_ms = summary.duration.as_secs_f64() * 1e3,
+        duration_ms = summary.duration.as_micros() as f64 / 1e3,
         user_agent = text(entry.user_agent.as_ref()),
         "{}",
-        Combined(entry, summary)
+        Combined { entry, summary, client }
     );
 }
 
@@ -41,21 +43,21 @@ fn text(value: Option<&HeaderValue>) -> &str {
 
 /// `client - user [time] "request" status bytes "referer" "user agent"`. The query is left out: it may
 /// hold the token of an upload.
-struct Combined<'a>(&'a Entry, &'a RequestSummary);
+struct Combined<'a> {
+    entry: &'a Entry,
+    summary: &'a RequestSummary,
+    client: &'a str,
+}
 
 impl fmt::Display for Combined<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(entry, summary) = self;
-        match entry.client {
-            Some(address) => write!(f, "{address}")?,
-            None => f.write_str("-")?,
-        }
+        let Self { entry, summary, client } = self;
         write!(
             f,
-            " - {} [{}] \"{} {} {}\" {} {} \"{}\" \"{}\"",
+            "{client} - {} [{}] \"{} {} {}\" {} {} \"{}\" \"{}\"",
             Escaped(entry.user.as_deref().unwrap_or("-")),
-            Time(SystemTime::now()),
-            entry.method,
+            Time::now().as_str(),
+            entry.method.as_str(),
             Escaped(entry.uri.path()),
             protocol(entry.version),
             summary.status.code(),
@@ -79,29 +81,72 @@ struct Escaped<'a>(&'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for character in self.0.chars() {
-            match character {
-                '"' | '\\' => write!(f, "\\{character}")?,
-                control if control.is_control() => write!(f, "\\x{:02x}", u32::from(control))?,
-                plain => write!(f, "{plain}")?,
+        let is_special = |character: char| matches!(character, '"' | '\\') || character.is_control();
+        let mut rest = self.0;
+        while let Some(at) = rest.find(is_special) {
+            let (plain, after) = rest.split_at(at);
+            let mut after = after.chars();
+            f.write_str(plain)?;
+            match after.next() {
+                Some(quote @ ('"' | '\\')) => write!(f, "\\{quote}")?,
+                Some(control) => write!(f, "\\x{:02x}", u32::from(control))?,
+                None => {}
             }
+            rest = after.as_str();
         }
-        Ok(())
+        f.write_str(rest)
     }
 }
 
 /// `10/Oct/2000:13:55:36 +0000`
-struct Time(SystemTime);
+#[derive(Clone, Copy)]
+struct Time {
+    second: u64,
+    text: [u8; 26],
+}
 
-impl fmt::Display for Time {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const MONTHS: [&str; 12] =
-            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-        let seconds = self.0.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let (days, second) = (seconds / 86_400, seconds % 86_400);
-        let (year, month, day) = civil(days);
-        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        write!(f, "{day:02}/{}/{year}:{hour:02}:{minute:02}:{second:02} +0000", MONTHS[month])
+thread_local! {
+    /// The text of the present second: thousands of requests end in it.
+    static PRESENT: Cell<Time> = Cell::new(Time::of(0));
+}
+
+impl Time {
+    fn now() -> Self {
+        let second = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let present = PRESENT.get();
+        if present.second == second {
+            return present;
+        }
+        let time = Self::of(second);
+        PRESENT.set(time);
+        time
+    }
+
+    fn of(second: u64) -> Self {
+        const MONTHS: [&[u8; 3]; 12] =
+            [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
+        let (year, month, day) = civil(second / 86_400);
+        let of_day = second % 86_400;
+        let mut text = *b"00/Jan/0000:00:00:00 +0000";
+        text[3..6].copy_from_slice(MONTHS[month]);
+        let numbers = [
+            (0, 2, day),
+            (7, 4, year),
+            (12, 2, of_day / 3600),
+            (15, 2, of_day / 60 % 60),
+            (18, 2, of_day % 60),
+        ];
+        for (at, width, mut value) in numbers {
+            for digit in text[at..at + width].iter_mut().rev() {
+                *digit = b'0' + (value % 10) as u8;
+                value /= 10;
+            }
+        }
+        Self { second, text }
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.text).unwrap_or_default()
     }
 }
 
@@ -121,12 +166,10 @@ fn civil(days: u64) -> (u64, usize, u64) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn at(seconds: u64) -> String {
-        Time(UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
+        Time::of(seconds).as_str().to_owned()
     }
 
     #[test]

@@ -1,10 +1,15 @@
 //! Prometheus metrics, under the names distribution gave them where it has the same thing.
 
+mod series;
+
 use std::time::Duration;
 
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
+
+use series::SeriesOf;
 
 /// Every metric of the process. Recording takes no lock that another recording waits long for.
 #[derive(Debug)]
@@ -18,6 +23,25 @@ pub struct Metrics {
     storage_durations: HistogramVec,
     storage_requests: IntCounterVec,
     storage_bytes: IntCounterVec,
+    answers: SeriesOf<(&'static str, &'static str, u16), Answers>,
+    calls: SeriesOf<(&'static str, &'static str, &'static str), Calls>,
+}
+
+/// The series of one kind of answer.
+#[derive(Debug)]
+struct Answers {
+    requests: IntCounter,
+    durations: Histogram,
+    bytes_in: IntCounter,
+    bytes_out: IntCounter,
+}
+
+/// The series of one kind of storage call.
+#[derive(Debug)]
+struct Calls {
+    requests: IntCounter,
+    durations: Histogram,
+    bytes: IntCounter,
 }
 
 /// Upper bounds in seconds, from a cached answer to a slow upload.
@@ -62,6 +86,8 @@ impl Metrics {
                 "Bytes moved by calls of the storage driver.",
                 &["driver", "action"],
             ),
+            answers: SeriesOf::default(),
+            calls: SeriesOf::default(),
             registry,
         };
         metrics.register(version);
@@ -99,19 +125,50 @@ impl Metrics {
     }
 
     /// Notes an answered request. `handler` is an endpoint's id, so the number of series is bounded.
-    pub fn request(&self, handler: &str, method: &str, code: u16, took: Duration, bytes: (u64, u64)) {
-        let mut digits = [0; 3];
-        self.requests.with_label_values(&[handler, method, three_digits(code, &mut digits)]).inc();
-        self.durations.with_label_values(&[handler, method]).observe(took.as_secs_f64());
-        self.bytes_in.with_label_values(&[handler]).inc_by(bytes.0);
-        self.bytes_out.with_label_values(&[handler]).inc_by(bytes.1);
+    pub fn request(
+        &self,
+        handler: &'static str,
+        method: &'static str,
+        code: u16,
+        took: Duration,
+        bytes: (u64, u64),
+    ) {
+        let series = self.answers.find((handler, method, code), || {
+            let mut digits = [0; 3];
+            Answers {
+                requests: self.requests.with_label_values(&[
+                    handler,
+                    method,
+                    three_digits(code, &mut digits),
+                ]),
+                durations: self.durations.with_label_values(&[handler, method]),
+                bytes_in: self.bytes_in.with_label_values(&[handler]),
+                bytes_out: self.bytes_out.with_label_values(&[handler]),
+            }
+        });
+        series.requests.inc();
+        series.durations.observe(took.as_secs_f64());
+        series.bytes_in.inc_by(bytes.0);
+        series.bytes_out.inc_by(bytes.1);
     }
 
     /// Notes a call of a storage driver.
-    pub fn storage(&self, driver: &str, action: &str, outcome: &str, took: Duration, bytes: u64) {
-        self.storage_durations.with_label_values(&[driver, action]).observe(took.as_secs_f64());
-        self.storage_requests.with_label_values(&[driver, action, outcome]).inc();
-        self.storage_bytes.with_label_values(&[driver, action]).inc_by(bytes);
+    pub fn storage(
+        &self,
+        driver: &'static str,
+        action: &'static str,
+        outcome: &'static str,
+        took: Duration,
+        bytes: u64,
+    ) {
+        let series = self.calls.find((driver, action, outcome), || Calls {
+            requests: self.storage_requests.with_label_values(&[driver, action, outcome]),
+            durations: self.storage_durations.with_label_values(&[driver, action]),
+            bytes: self.storage_bytes.with_label_values(&[driver, action]),
+        });
+        series.requests.inc();
+        series.durations.observe(took.as_secs_f64());
+        series.bytes.inc_by(bytes);
     }
 
     /// Everything in the Prometheus text format.

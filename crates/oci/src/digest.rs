@@ -61,7 +61,7 @@ impl FromStr for Algorithm {
 }
 
 /// The digest of some content: `sha256:<64 lowercase hex>` or `sha512:<128 lowercase hex>`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Digest {
     algorithm: Algorithm,
     bytes: [u8; 64],
@@ -92,12 +92,17 @@ impl Digest {
 
     /// The digest in lowercase hexadecimal, without the algorithm.
     pub fn hex(&self) -> String {
-        let mut text = String::with_capacity(self.algorithm.size() * 2);
-        for byte in self.as_bytes() {
-            text.push(char::from(HEX[usize::from(byte >> 4)]));
-            text.push(char::from(HEX[usize::from(byte & 15)]));
+        self.digits(&mut [0; MAX_DIGITS]).to_owned()
+    }
+
+    /// The hexadecimal digits, written into `space`.
+    fn digits<'a>(&self, space: &'a mut [u8; MAX_DIGITS]) -> &'a str {
+        let digits = &mut space[..self.algorithm.size() * 2];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.as_bytes()) {
+            pair[0] = HEX[usize::from(byte >> 4)];
+            pair[1] = HEX[usize::from(byte & 15)];
         }
-        text
+        std::str::from_utf8(digits).expect("hexadecimal digits are ASCII")
     }
 
     fn from_raw(algorithm: Algorithm, raw: &[u8]) -> Self {
@@ -109,9 +114,21 @@ impl Digest {
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
+/// Of the longest digest.
+const MAX_DIGITS: usize = 128;
+
+impl std::hash::Hash for Digest {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        // The digest alone: the unused rest of the array would cost more than it tells.
+        self.as_bytes().hash(state);
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.algorithm, self.hex())
+        f.write_str(self.algorithm.as_str())?;
+        f.write_str(":")?;
+        f.write_str(self.digits(&mut [0; MAX_DIGITS]))
     }
 }
 

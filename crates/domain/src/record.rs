@@ -130,23 +130,32 @@ impl<R> Swap<R> {
 }
 
 /// The JSON of a record: its fields beside version and nonce.
-#[derive(Serialize, Deserialize)]
-struct Envelope<T> {
+#[derive(Serialize)]
+struct Envelope<'a, T> {
     v: u32,
     nonce: Nonce,
     #[serde(flatten)]
-    record: T,
+    record: &'a T,
+}
+
+/// What every record has. Read on its own: records are read far more often than written, and reading
+/// flattened fields builds a tree of everything first.
+#[derive(Deserialize)]
+struct Head {
+    v: u32,
+    nonce: Nonce,
 }
 
 /// The record format this build writes, and the newest it reads.
 const FORMAT: u32 = 1;
 
 pub(crate) fn decode_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, Nonce), String> {
-    let envelope: Envelope<T> = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-    if envelope.v > FORMAT {
-        return Err(format!("written in format {}, this build reads up to {FORMAT}", envelope.v));
+    let malformed = |error: serde_json::Error| error.to_string();
+    let head: Head = serde_json::from_slice(bytes).map_err(malformed)?;
+    if head.v > FORMAT {
+        return Err(format!("written in format {}, this build reads up to {FORMAT}", head.v));
     }
-    Ok((envelope.record, envelope.nonce))
+    Ok((serde_json::from_slice(bytes).map_err(malformed)?, head.nonce))
 }
 
 /// Writes JSON, padded with spaces so that its length plus `extra` tells `class`.

@@ -17,10 +17,12 @@ mod mount;
 mod publish;
 mod push;
 mod read;
+mod verified;
 
 pub use mount::Mount;
 pub(crate) use publish::{Attempt, visible};
 pub(crate) use push::Intake;
+pub(crate) use verified::Verified;
 
 /// Why a blob is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -40,6 +40,9 @@ pub struct Config {
     pub tag_lookups_in_flight: usize,
     /// A record a pusher relies on is touched when older than this. Default 6 h.
     pub touch_after: Duration,
+    /// How long stored bytes that were found to have their digest are served without being hashed again.
+    /// Zero hashes each whole blob each time. Default 1 h.
+    pub verify_again_after: Duration,
     /// Rules for manifests.
     pub manifests: ManifestRules,
 }
@@ -128,6 +131,7 @@ impl Default for Config {
             manifest_ttl: Duration::from_secs(60),
             tag_ttl: Duration::ZERO,
             tag_lookups_in_flight: 32,
+            verify_again_after: HOUR,
             touch_after: 6 * HOUR,
             manifests: ManifestRules::default(),
         }

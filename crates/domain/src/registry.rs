@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use entrepot_oci::RepositoryName;
 use entrepot_storage::{PartBudget, SharedDriver};
 
+use crate::blobs::Verified;
 use crate::config::{Config, ReadOnly};
 use crate::error::{Error, Result};
 use crate::ports::{Cache, Clock, Entropy, System};
@@ -24,6 +25,7 @@ pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) tokens: TokenKeys,
     pub(crate) budget: PartBudget,
+    pub(crate) verified: Verified,
     read_only: RwLock<ReadOnly>,
     /// The rule this registry breaks on purpose.
     #[cfg(feature = "mutations")]
@@ -62,6 +64,7 @@ impl Registry {
             config,
             tokens,
             budget,
+            verified: Verified::default(),
             #[cfg(feature = "mutations")]
             mutation: None,
         }))

@@ -1,5 +1,6 @@
 //! Reading blobs, and the answers before a push (`protocol.md` 2.4).
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -61,10 +62,16 @@ impl Registry {
             return Err(damaged(&object.meta.key, content.size, object.meta.size));
         }
         let is_whole = object.range == (0..content.size);
+        let lasting = self.0.config.verify_again_after;
+        let wants_hashing = is_whole && !self.0.verified.contains(&object.meta, self.0.clock.now(), lasting);
         let body = match object.body {
-            Body::Whole(bytes) if is_whole => BlobBody::Whole(checked(bytes, digest, &object.meta.key)?),
+            Body::Whole(bytes) if wants_hashing => {
+                BlobBody::Whole(self.0.checked(bytes, digest, &object.meta)?)
+            }
             Body::Whole(bytes) => BlobBody::Whole(bytes),
-            Body::Stream(stream) if is_whole => BlobBody::Stream(verified(stream, digest, object.meta)),
+            Body::Stream(stream) if wants_hashing => {
+                BlobBody::Stream(verified(Arc::clone(&self.0), stream, digest, object.meta))
+            }
             Body::Stream(stream) => BlobBody::Stream(stream.map(|chunk| chunk.map_err(Error::from)).boxed()),
         };
         Ok(Delivery::Stream(OpenedRange { content, range: object.range, body }))
@@ -167,6 +174,15 @@ impl Inner {
         })
     }
 
+    /// A whole blob at hand, if it is the one that was asked for.
+    fn checked(&self, bytes: Bytes, digest: &Digest, object: &ObjectMeta) -> Result<Bytes> {
+        if Digest::of(digest.algorithm(), &bytes) != *digest {
+            return Err(rotten(&object.key));
+        }
+        self.verified.note(object, self.clock.now());
+        Ok(bytes)
+    }
+
     async fn open_manifest_bytes(
         &self,
         name: &RepositoryName,
@@ -199,21 +215,16 @@ fn whole(content: Content, range: std::ops::Range<u64>, bytes: Bytes) -> Deliver
     Delivery::Stream(OpenedRange { content, range, body: BlobBody::Whole(bytes) })
 }
 
-/// A whole blob at hand, if it is the one that was asked for.
-fn checked(bytes: Bytes, digest: &Digest, key: &Key) -> Result<Bytes> {
-    if Digest::of(digest.algorithm(), &bytes) == *digest { Ok(bytes) } else { Err(rotten(key)) }
-}
-
 /// A whole blob on its way, hashed as it passes. Its last chunk is held back until all of it has the right
 /// digest: a client never receives a complete answer with other bytes than those it asked for.
-fn verified(stream: ByteStream, digest: &Digest, meta: ObjectMeta) -> BodyStream {
-    let passage =
-        Passage { stream, hasher: Hasher::new(digest.algorithm()), digest: *digest, left: meta.size };
-    let steps = futures_util::stream::unfold(Some((passage, meta.key)), |state| async move {
-        let (mut passage, key) = state?;
+fn verified(inner: Arc<Inner>, stream: ByteStream, digest: &Digest, meta: ObjectMeta) -> BodyStream {
+    let hasher = Hasher::new(digest.algorithm());
+    let passage = Passage { inner, stream, hasher, digest: *digest, left: meta.size, meta };
+    let steps = futures_util::stream::unfold(Some(passage), |passage| async move {
+        let mut passage = passage?;
         match passage.step().await? {
-            Ok(Some(chunk)) => Some((Ok(chunk), Some((passage, key)))),
-            Ok(None) => Some((Err(rotten(&key)), None)),
+            Ok(Some(chunk)) => Some((Ok(chunk), Some(passage))),
+            Ok(None) => Some((Err(rotten(&passage.meta.key)), None)),
             Err(error) => Some((Err(error.into()), None)),
         }
     });
@@ -221,10 +232,12 @@ fn verified(stream: ByteStream, digest: &Digest, meta: ObjectMeta) -> BodyStream
 }
 
 struct Passage {
+    inner: Arc<Inner>,
     stream: ByteStream,
     hasher: Hasher,
     digest: Digest,
     left: u64,
+    meta: ObjectMeta,
 }
 
 impl Passage {
@@ -237,8 +250,14 @@ impl Passage {
         };
         self.hasher.update(&chunk);
         self.left = self.left.saturating_sub(chunk.len() as u64);
-        let is_right = self.left > 0 || self.hasher.clone().finish() == self.digest;
-        Some(Ok(is_right.then_some(chunk)))
+        if self.left > 0 {
+            return Some(Ok(Some(chunk)));
+        }
+        if self.hasher.clone().finish() != self.digest {
+            return Some(Ok(None));
+        }
+        self.inner.verified.note(&self.meta, self.inner.clock.now());
+        Some(Ok(Some(chunk)))
     }
 }
 

@@ -10,9 +10,11 @@ use rustix::fs::{Mode, fstat, mkdirat};
 use rustix::io::Errno;
 use tokio::sync::Semaphore;
 
+use crate::buffers::Buffers;
 use crate::config::MIN_THREADS;
 use crate::directories::{Directories, Unsynced};
 use crate::error::{of_read, of_write};
+use crate::hot::Hot;
 use crate::index::Index;
 use crate::instance::{Instance, sweep};
 use crate::lock::KeyLocks;
@@ -34,6 +36,8 @@ pub(crate) struct Client {
     pub(crate) abilities: Abilities,
     pub(crate) resolver: Resolver,
     pub(crate) index: Index,
+    pub(crate) hot: Hot,
+    pub(crate) buffers: Buffers,
     /// The filesystem does not know reads that must not wait.
     pub(crate) lacks_nowait: AtomicBool,
     unsynced: Unsynced,
@@ -61,6 +65,8 @@ impl Client {
             Refusal::Failed(doing, errno) => io(doing)(errno),
         })?;
         Ok(Self {
+            buffers: Buffers::default(),
+            hot: Hot::new(&tmp, &instance.temporary_name()),
             locks: KeyLocks::new(locks),
             root,
             tmp,

@@ -87,18 +87,24 @@ impl StorageDriver for FilesystemDriver {
     }
 
     async fn put(&self, key: &Key, body: Bytes, mode: PutMode) -> Result<ObjectMeta> {
-        let key = key.clone();
-        self.client.run(move |client| write::put(client, &key, &body, &mode)).await
+        let path = key.clone();
+        let written = self.client.run(move |client| write::put(client, &path, &body, &mode)).await;
+        self.client.hot.forget(key);
+        written
     }
 
     async fn delete(&self, key: &Key, version: Option<&Version>) -> Result<()> {
-        let (key, version) = (key.clone(), version.cloned());
-        self.client.run(move |client| delete::delete(client, &key, version.as_ref())).await
+        let (path, version) = (key.clone(), version.cloned());
+        let deleted = self.client.run(move |client| delete::delete(client, &path, version.as_ref())).await;
+        self.client.hot.forget(key);
+        deleted
     }
 
     async fn delete_many(&self, keys: &[Key]) -> Result<Vec<Error>> {
-        let keys = keys.to_vec();
-        self.client.run(move |client| Ok(delete::delete_many(client, &keys))).await
+        let paths = keys.to_vec();
+        let deleted = self.client.run(move |client| Ok(delete::delete_many(client, &paths))).await;
+        keys.iter().for_each(|key| self.client.hot.forget(key));
+        deleted
     }
 
     async fn list(&self, prefix: &str, start_after: Option<&str>, limit: usize) -> Result<ListPage> {

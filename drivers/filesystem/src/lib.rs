@@ -17,6 +17,7 @@
 //! After `kill -9` only temporary files are left; the next start removes those whose owner is gone.
 //! Directories stay when their last object is deleted.
 
+mod buffers;
 mod client;
 mod config;
 mod delete;
@@ -25,6 +26,7 @@ mod driver;
 mod entries;
 mod error;
 mod file;
+mod hot;
 mod index;
 mod instance;
 mod list;

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use entrepot_storage::{Body, ByteStream, Error, ErrorKind, Key, Object, ObjectMeta, ReadRange, Result};
 use futures_util::stream;
 use rustix::fd::OwnedFd;
@@ -17,6 +17,7 @@ use rustix::fs::{OFlags, Stat, fstat};
 use rustix::io::{Errno, ReadWriteFlags, pread, preadv2};
 
 use crate::NAME;
+use crate::buffers::{BUFFER_BYTES, Buffer};
 use crate::client::Client;
 use crate::error::{broken, of_write};
 use crate::file::{is_object, meta, size};
@@ -24,35 +25,40 @@ use crate::resolve::{GLANCE, OBJECT};
 
 /// Bodies up to this length are answered at once.
 const WHOLE_BYTES: u64 = 256 * 1024;
-/// What a stream reads at a time.
-const CHUNK_BYTES: u64 = 1024 * 1024;
-/// How many buffers a stream keeps to use again: one on its way out, one being written to a socket.
-const SPARE_BUFFERS: usize = 2;
 
 /// Looks at an object.
 pub(crate) async fn stat(client: &Arc<Client>, key: &Key) -> Result<ObjectMeta> {
+    if let Some((meta, _)) = client.hot.find(key) {
+        return Ok(meta);
+    }
     let (_, stat) = open(client, key, GLANCE).await?;
     Ok(meta(key, &stat))
 }
 
 /// Opens an object and answers the bytes of `range`.
 pub(crate) async fn get(client: &Arc<Client>, key: &Key, range: ReadRange) -> Result<Object> {
+    if let Some((meta, bytes)) = client.hot.find(key) {
+        let range = resolve(&range, key, meta.size)?;
+        let place = usize::try_from(range.start).unwrap_or(0)..usize::try_from(range.end).unwrap_or(0);
+        return Ok(Object { meta, range, body: Body::Whole(bytes.slice(place)) });
+    }
     let (file, stat) = open(client, key, OBJECT).await?;
-    let unsatisfiable = ErrorKind::RangeNotSatisfiable { size: size(&stat) };
-    let range = range.resolve(size(&stat)).ok_or_else(|| Error::new(NAME, unsatisfiable).at(key))?;
-    let mut reader = Reader {
-        client: Arc::clone(client),
-        key: key.clone(),
-        file: Arc::new(file),
-        rest: range.clone(),
-        spare: Vec::new(),
-    };
-    let body = if range.end - range.start <= WHOLE_BYTES {
-        Body::Whole(reader.next().await?.unwrap_or_default())
-    } else {
-        Body::Stream(reader.into_stream())
-    };
-    Ok(Object { meta: meta(key, &stat), range, body })
+    let (meta, range) = (meta(key, &stat), resolve(&range, key, size(&stat))?);
+    let mut reader =
+        Reader { client: Arc::clone(client), key: key.clone(), file: Arc::new(file), rest: range.clone() };
+    if range.end - range.start > WHOLE_BYTES {
+        return Ok(Object { meta, range, body: Body::Stream(reader.into_stream()) });
+    }
+    let bytes = reader.whole().await?;
+    if let Some(file) = Arc::into_inner(reader.file) {
+        client.hot.keep(file, &stat, &meta, &bytes);
+    }
+    Ok(Object { meta, range, body: Body::Whole(bytes) })
+}
+
+fn resolve(range: &ReadRange, key: &Key, size: u64) -> Result<Range<u64>> {
+    let unsatisfiable = ErrorKind::RangeNotSatisfiable { size };
+    range.resolve(size).ok_or_else(|| Error::new(NAME, unsatisfiable).at(key))
 }
 
 /// Opens what lies at `key`, which must be a regular file.
@@ -77,7 +83,6 @@ struct Reader {
     key: Key,
     file: Arc<OwnedFd>,
     rest: Range<u64>,
-    spare: Vec<Bytes>,
 }
 
 impl Reader {
@@ -92,43 +97,31 @@ impl Reader {
         if self.rest.is_empty() {
             return Ok(None);
         }
-        let length = (self.rest.end - self.rest.start).min(CHUNK_BYTES);
-        let buffer = self.buffer(length as usize);
-        let chunk = self.fill(buffer).await?.freeze();
+        let length = (self.rest.end - self.rest.start).min(BUFFER_BYTES as u64);
+        let buffer = self.client.buffers.take(length as usize);
+        let chunk = self.fill(buffer, Buffer::as_mut).await?.freeze();
         self.rest.start += length;
-        if !self.rest.is_empty() {
-            self.spare.push(chunk.clone());
-        }
         Ok(Some(chunk))
     }
 
-    /// A buffer of `length` bytes: one that the consumer has done with, else a new one. A used one needs
-    /// no clearing, because it is overwritten whole or thrown away.
-    fn buffer(&mut self, length: usize) -> BytesMut {
-        for spare in std::mem::take(&mut self.spare) {
-            match spare.try_into_mut() {
-                Ok(mut buffer) if buffer.len() >= length => {
-                    buffer.truncate(length);
-                    return buffer;
-                }
-                Ok(_) => {}
-                Err(in_use) => self.spare.push(in_use),
-            }
-        }
-        self.spare.truncate(SPARE_BUFFERS - 1);
-        BytesMut::zeroed(length)
+    /// Everything at once, in memory of its own: it may be kept for long.
+    async fn whole(&mut self) -> Result<Bytes> {
+        let length = (self.rest.end - self.rest.start) as usize;
+        Ok(self.fill(vec![0; length], Vec::as_mut_slice).await?.into())
     }
 
-    async fn fill(&self, mut buffer: BytesMut) -> Result<BytesMut> {
+    /// Fills a buffer with what lies at the beginning of the rest.
+    async fn fill<B: Send + 'static>(&self, mut buffer: B, space: fn(&mut B) -> &mut [u8]) -> Result<B> {
         let offset = self.rest.start;
-        let at_hand = read_at_hand(&self.client, &self.file, &mut buffer, offset);
-        if at_hand == buffer.len() {
+        let wanted = space(&mut buffer).len();
+        let at_hand = read_at_hand(&self.client, &self.file, space(&mut buffer), offset);
+        if at_hand == wanted {
             return Ok(buffer);
         }
         let (file, key) = (Arc::clone(&self.file), self.key.clone());
         self.client
             .run(move |_| {
-                read_exactly(&file, &mut buffer[at_hand..], offset + at_hand as u64, &key)?;
+                read_exactly(&file, &mut space(&mut buffer)[at_hand..], offset + at_hand as u64, &key)?;
                 Ok(buffer)
             })
             .await

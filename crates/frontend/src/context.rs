@@ -24,7 +24,7 @@ pub(crate) struct Shared {
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) config: Config,
     /// Headers of every answer, checked and made once.
-    pub(crate) fixed_headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) fixed_headers: Vec<(HeaderName, Vec<HeaderValue>)>,
 }
 
 /// What the path names, parsed as far as all methods agree.

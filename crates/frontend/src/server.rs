@@ -8,6 +8,7 @@ mod expect;
 mod frames;
 mod framing;
 mod listen;
+pub(crate) mod outbound;
 mod tls;
 mod transport;
 
@@ -138,19 +139,21 @@ fn check(config: &Config) -> Result<(), BuildError> {
     Ok(())
 }
 
-fn fixed_headers(config: &Config) -> Result<Vec<(HeaderName, HeaderValue)>, BuildError> {
-    let mut headers = Vec::from(respond::always());
+fn fixed_headers(config: &Config) -> Result<Vec<(HeaderName, Vec<HeaderValue>)>, BuildError> {
+    let mut configured: Vec<(HeaderName, Vec<HeaderValue>)> = Vec::new();
     for (name, value) in &config.headers {
         let invalid = |what| BuildError::invalid("headers", format_args!("{name:?}: not a header {what}"));
         let parsed = HeaderName::try_from(name.as_str()).map_err(|_| invalid("name"))?;
         let value = HeaderValue::from_str(value).map_err(|_| invalid("value"))?;
-        // Whoever configures one of ours means to replace it.
-        headers.retain(|(ours, _)| {
-            *ours != parsed || config.headers.iter().filter(|(other, _)| other == name).count() > 1
-        });
-        headers.push((parsed, value));
+        match configured.iter_mut().find(|(name, _)| *name == parsed) {
+            Some((_, values)) => values.push(value),
+            None => configured.push((parsed, vec![value])),
+        }
     }
-    Ok(headers)
+    // Whoever configures one of ours means to replace it.
+    let ours = respond::always().into_iter().map(|(name, value)| (name, vec![value]));
+    let kept: Vec<_> = ours.filter(|(name, _)| configured.iter().all(|(theirs, _)| theirs != name)).collect();
+    Ok(kept.into_iter().chain(configured).collect())
 }
 
 fn builder(config: &Config) -> ServerBuilder {

@@ -20,6 +20,7 @@ use crate::error::Failed;
 use crate::extract::body::{End, Inbound};
 use crate::respond::request_id_header;
 use crate::server::connection::{Connection, InFlight};
+use crate::server::outbound::Outbound;
 
 /// An open record.
 pub(crate) struct Record(Option<Box<Entry>>);
@@ -100,6 +101,11 @@ impl Record {
 
     pub(crate) fn request_id(&self) -> &HeaderValue {
         &self.entry().request_id
+    }
+
+    /// The way past actix for a large body, where there is one.
+    pub(crate) fn outbound(&self) -> Option<Outbound> {
+        self.entry().in_flight.as_ref().and_then(InFlight::outbound)
     }
 
     /// The answer begins.

@@ -1,7 +1,7 @@
 //! The body of an answer, handed to actix as it comes from the domain.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::Payload;
@@ -11,6 +11,7 @@ use futures_util::{StreamExt, stream};
 
 use crate::error::Chain;
 use crate::middleware::record::Answered;
+use crate::server::outbound::Outbound;
 
 /// What an answer's body is made of.
 pub(crate) enum Content {
@@ -49,6 +50,21 @@ impl Content {
         }
     }
 
+    /// How many bytes there are; `None` where there is no body at all.
+    pub(crate) fn length(&self) -> Option<u64> {
+        match self {
+            Content::None => None,
+            Content::Bytes(bytes) => Some(bytes.len() as u64),
+            Content::Stream { left, .. } => Some(*left),
+            Content::Length(length) => Some(*length),
+        }
+    }
+
+    /// Whether there are bytes to send, and many.
+    pub(crate) fn is_large(&self) -> bool {
+        !matches!(self, Content::Length(_)) && self.length().is_some_and(|length| length >= LARGE_BYTES)
+    }
+
     /// The same content once its first bytes are there. A store that fails before is an answer of its own
     /// instead of one that breaks off.
     pub(crate) async fn begun(self) -> entrepot_domain::Result<Self> {
@@ -73,12 +89,18 @@ impl Content {
     }
 }
 
+/// Bodies from this length on go past actix's write buffer. Below it, one copy costs less than the second
+/// look at the body.
+const LARGE_BYTES: u64 = 32 * 1024;
+
 /// A body on its way out. Its end, or its being dropped before that, closes the request's record.
 pub(crate) struct Body {
     content: Content,
     /// Kept until the answer is sent: as long as it is here, the connection is closed after the answer
     /// instead of reading on and on for nobody.
     _unread: Option<Payload>,
+    /// Where chunks are laid; without it they are handed to actix.
+    outbound: Option<Outbound>,
     record: Answered,
     /// What is left of a chunk that was too large to be handed over at once.
     rest: Bytes,
@@ -87,23 +109,45 @@ pub(crate) struct Body {
 }
 
 impl Body {
-    pub(crate) fn new(content: Content, unread: Option<Payload>, mut record: Answered) -> Self {
-        if matches!(content, Content::None | Content::Length(_)) || content_is_empty(&content) {
+    /// A body, on the way `outbound` if there is one.
+    pub(crate) fn new(
+        content: Content,
+        unread: Option<Payload>,
+        outbound: Option<Outbound>,
+        mut record: Answered,
+    ) -> Self {
+        if matches!(content, Content::None | Content::Length(_)) || content.length() == Some(0) {
             record.complete();
         }
-        Self { content, _unread: unread, record, rest: Bytes::new(), cut: None }
+        Self { content, _unread: unread, outbound, record, rest: Bytes::new(), cut: None }
     }
 
-    fn hand_over(&mut self, mut chunk: Bytes) -> Bytes {
+    /// Sends a chunk on its way. What is laid beside the connection is written when actix flushes it, which
+    /// it does after every look at a body that has nothing for it.
+    fn hand_over(&mut self, mut chunk: Bytes) -> Poll<Option<Result<Bytes, Box<dyn std::error::Error>>>> {
+        // An empty chunk would never be written, and nobody woken when it is.
+        if let Some(outbound) = self.outbound.as_ref().filter(|_| !chunk.is_empty()) {
+            self.record.sent(chunk.len());
+            outbound.lay(chunk);
+            return Poll::Pending;
+        }
         let piece = chunk.split_to(chunk.len().min(PIECE));
         self.rest = chunk;
         self.record.sent(piece.len());
-        piece
+        Poll::Ready(Some(Ok(piece)))
+    }
+
+    fn is_on_its_way(&self) -> bool {
+        self.outbound.as_ref().is_some_and(|outbound| !outbound.is_empty())
     }
 }
 
-fn content_is_empty(content: &Content) -> bool {
-    matches!(content, Content::Bytes(bytes) if bytes.is_empty())
+impl Drop for Body {
+    fn drop(&mut self) {
+        if let Some(outbound) = &self.outbound {
+            outbound.clear();
+        }
+    }
 }
 
 /// Largest piece handed to actix at once. It copies each into its write buffer, whose memory it keeps
@@ -119,22 +163,23 @@ impl MessageBody for Body {
     type Error = Box<dyn std::error::Error>;
 
     fn size(&self) -> BodySize {
-        match &self.content {
-            Content::None => BodySize::None,
-            Content::Bytes(bytes) => BodySize::Sized(bytes.len() as u64),
-            Content::Stream { left, .. } => BodySize::Sized(*left),
-            Content::Length(length) => BodySize::Sized(*length),
+        if self.outbound.is_some() {
+            return BodySize::Stream;
         }
+        self.content.length().map_or(BodySize::None, BodySize::Sized)
     }
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let this = self.get_mut();
+        if this.is_on_its_way() {
+            return Poll::Pending; // woken when it is written
+        }
         if let Some(cut) = this.cut.take() {
             return Poll::Ready(Some(Err(cut.into())));
         }
         if !this.rest.is_empty() {
             let rest = std::mem::take(&mut this.rest);
-            return Poll::Ready(Some(Ok(this.hand_over(rest))));
+            return this.hand_over(rest);
         }
         match &mut this.content {
             Content::None | Content::Length(_) => Poll::Ready(None),
@@ -144,21 +189,18 @@ impl MessageBody for Body {
             }
             Content::Bytes(bytes) => {
                 let bytes = std::mem::take(bytes);
-                Poll::Ready(Some(Ok(this.hand_over(bytes))))
+                this.hand_over(bytes)
             }
             Content::Stream { left: 0, .. } => {
                 this.record.complete();
                 Poll::Ready(None)
             }
             Content::Stream { left, stream } => {
-                let chunk = match stream.as_mut().poll_next(cx) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(item) => checked(item, *left),
-                };
-                match chunk {
+                let item = ready!(stream.as_mut().poll_next(cx));
+                match item.map_or_else(|| missing(*left), |item| checked(item, *left)) {
                     Ok(chunk) => {
                         *left -= chunk.len() as u64;
-                        Poll::Ready(Some(Ok(this.hand_over(chunk))))
+                        this.hand_over(chunk)
                     }
                     Err(cut) => {
                         tracing::error!(error = %cut, "an answer was cut short");
@@ -175,11 +217,14 @@ impl MessageBody for Body {
 }
 
 /// A chunk, if it is one that belongs to the announced length.
-fn checked(item: Option<entrepot_domain::Result<Bytes>>, left: u64) -> Result<Bytes, CutShort> {
+fn checked(item: entrepot_domain::Result<Bytes>, left: u64) -> Result<Bytes, CutShort> {
     match item {
-        Some(Ok(chunk)) if chunk.len() as u64 <= left => Ok(chunk),
-        Some(Ok(_)) => Err(CutShort("the store sent more bytes than there should be".into())),
-        Some(Err(error)) => Err(CutShort(Chain(&error).to_string())),
-        None => Err(CutShort(format!("{left} bytes are missing"))),
+        Ok(chunk) if chunk.len() as u64 <= left => Ok(chunk),
+        Ok(_) => Err(CutShort("the store sent more bytes than there should be".into())),
+        Err(error) => Err(CutShort(Chain(&error).to_string())),
     }
+}
+
+fn missing(left: u64) -> Result<Bytes, CutShort> {
+    Err(CutShort(format!("{left} bytes are missing")))
 }

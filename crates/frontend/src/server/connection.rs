@@ -4,11 +4,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use actix_http::Protocol;
@@ -22,6 +22,7 @@ use super::accept::Accept;
 use super::alarm::Alarm;
 use super::frames::Frames;
 use super::framing::{BodyFraming, Framing, HELD_BYTES, InHand, Step};
+use super::outbound::Outbound;
 use super::transport::Transport;
 use crate::context::content_length;
 
@@ -68,6 +69,8 @@ struct State {
     headers_since: Cell<Option<Instant>>,
     /// Who wants to know when nothing is in flight any more.
     reader: RefCell<Option<Waker>>,
+    /// The way of large bodies; none in HTTP/2.
+    outbound: Option<Outbound>,
 }
 
 /// A request in the hands of the server.
@@ -78,6 +81,11 @@ impl InFlight {
     /// How many there are on its connection, itself included.
     pub(crate) fn count(&self) -> usize {
         self.0.in_flight.get()
+    }
+
+    /// The way past actix for a large body, where there is one.
+    pub(crate) fn outbound(&self) -> Option<Outbound> {
+        self.0.outbound.clone()
     }
 }
 
@@ -130,6 +138,7 @@ impl Conn {
             idle_since: Cell::new(Instant::now()),
             headers_since: Cell::new(None),
             reader: RefCell::new(None),
+            outbound: (protocol != Protocol::Http2).then(Outbound::default),
         };
         let secure = matches!(transport, Transport::Tls(_));
         let certificate = transport.certificate();
@@ -307,14 +316,50 @@ impl AsyncRead for Conn {
     }
 }
 
+impl Conn {
+    /// Writes what lies beside actix's buffer, after that is empty, and has the body asked for more.
+    fn poll_outbound(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(outbound) = self.connection.state.outbound.as_ref().filter(|laid| !laid.is_empty()) else {
+            return Poll::Ready(Ok(()));
+        };
+        while !outbound.is_empty() {
+            match ready!(Pin::new(&mut self.transport).poll_write(cx, &outbound.bytes()))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => outbound.advance(written),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes actix's bytes, and in the same call as much as goes of what lies behind them.
+    fn poll_write_with_outbound(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let outbound = self.connection.state.outbound.as_ref().filter(|laid| !laid.is_empty());
+        let Some(outbound) = outbound.filter(|_| self.transport.is_write_vectored()) else {
+            return Pin::new(&mut self.transport).poll_write(cx, bytes);
+        };
+        let behind = outbound.bytes();
+        let slices = [IoSlice::new(bytes), IoSlice::new(&behind)];
+        let written = ready!(Pin::new(&mut self.transport).poll_write_vectored(cx, &slices))?;
+        outbound.advance(written.saturating_sub(bytes.len()));
+        if outbound.is_empty() {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Ready(Ok(written.min(bytes.len())))
+    }
+}
+
 impl AsyncWrite for Conn {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.transport).poll_write(cx, bytes);
+        let outcome = self.poll_write_with_outbound(cx, bytes);
         self.watch(outcome, cx)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let outcome = Pin::new(&mut self.transport).poll_flush(cx);
+        let outcome = match self.poll_outbound(cx) {
+            Poll::Ready(Ok(())) => Pin::new(&mut self.transport).poll_flush(cx),
+            outcome => outcome,
+        };
         self.watch(outcome, cx)
     }
 

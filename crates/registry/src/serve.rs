@@ -11,6 +11,7 @@ use entrepot_domain::uploads::Expiry;
 use entrepot_frontend as frontend;
 use entrepot_frontend::debug::DebugServer;
 use entrepot_telemetry::{Metrics, logs};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::assemble::{self, AssemblyError};
 use crate::config::{self, Backend, Config, Leniency, Loaded, Process};
@@ -40,7 +41,20 @@ pub fn run(loaded: Loaded) -> Result<(), ServeError> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+    raise_open_files();
     actix_rt::System::new().block_on(serve(loaded))
+}
+
+/// Takes as many descriptors as the system allows: each connection needs one, and the limit shells start
+/// with, 1,024, is for programs that use `select`.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if limit.current != limit.maximum
+        && let Err(errno) = setrlimit(Resource::Nofile, raised)
+    {
+        tracing::debug!(%errno, current = ?limit.current, "the limit on open files stays as it is");
+    }
 }
 
 async fn serve(loaded: Loaded) -> Result<(), ServeError> {

@@ -201,6 +201,18 @@ fn a_blob_of_another_length_is_not_served(setup: Setup) {
     assert!(answer.status >= 500, "{answer}");
 }
 
+/// Bytes that were found good once are believed in that version only.
+fn bytes_replaced_after_they_were_served_are_checked_again(setup: Setup) {
+    let registry = setup.start();
+    let digest = registry.push_blob("a", b"the whole content");
+    registry.get(format!("/v2/a/blobs/{digest}")).send().expect(200);
+    overwrite_data(&registry, b"the WHOLE content");
+
+    let answer = registry.get(format!("/v2/a/blobs/{digest}")).send();
+
+    assert!(answer.status >= 500, "{answer}");
+}
+
 /// B26: who pushes a blob again repairs it.
 fn a_damaged_blob_is_repaired_by_the_next_push(setup: Setup) {
     let registry = setup.start();
@@ -239,5 +251,6 @@ on_every_store![
     bytes_that_rot_in_the_store_are_cut_off,
     a_body_that_breaks_in_the_store_is_cut_off,
     a_blob_of_another_length_is_not_served,
+    bytes_replaced_after_they_were_served_are_checked_again,
     a_damaged_blob_is_repaired_by_the_next_push,
 ];

@@ -1,5 +1,7 @@
 //! Bodies: ranges, and what happens to those nobody reads.
 
+use std::io::Read;
+
 use super::support::{Setup, digest_of, open_upload, push_blob, start};
 
 #[test]
@@ -83,6 +85,44 @@ fn too_many_ranges_are_answered_whole() {
         let response = running.send(&format!("GET /v2/a/blobs/{digest}\nRange: {range}"));
         assert_eq!((response.status, response.body.len()), (200, 10), "{range}");
     }
+}
+
+/// Large bodies go another way to the socket than headers and small ones: neither may overtake the other.
+#[test]
+fn answers_of_all_sizes_follow_each_other_on_one_connection() {
+    let running = start();
+    let sizes = [0, 1, 32 * 1024 - 1, 32 * 1024, 300_000, 3 * 1024 * 1024];
+    let blobs = sizes.map(|size| (0..size).map(|at| (at / 7 % 251) as u8).collect::<Vec<_>>());
+    let digests: Vec<_> = blobs.iter().map(|content| push_blob(&running, "a", content)).collect();
+    let mut client = running.connect();
+
+    for (content, digest) in blobs.iter().zip(&digests).chain(blobs.iter().zip(&digests).rev()) {
+        let whole = client.send(&format!("GET /v2/a/blobs/{digest}"));
+        let head = client.send(&format!("HEAD /v2/a/blobs/{digest}"));
+
+        let length = content.len().to_string();
+        assert!(whole.status == 200 && whole.body == *content, "{length} bytes: {:?}", whole.headers);
+        assert_eq!(whole.header("content-length"), Some(length.as_str()));
+        assert_eq!(head.header("content-length"), Some(length.as_str()));
+        assert_eq!(whole.headers.iter().filter(|(name, _)| name == "content-length").count(), 1);
+        assert_eq!(whole.header("transfer-encoding"), None);
+    }
+}
+
+#[test]
+fn a_client_that_leaves_within_a_large_body_harms_nobody() {
+    let running = start();
+    let content = vec![7; 8 * 1024 * 1024];
+    let digest = push_blob(&running, "a", &content);
+    for _ in 0..20 {
+        let mut client = running.connect();
+        client.write_head(&format!("GET /v2/a/blobs/{digest}"));
+        client.stream.read_exact(&mut [0; 1000]).unwrap();
+    }
+
+    let whole = running.send(&format!("GET /v2/a/blobs/{digest}"));
+
+    assert!(whole.status == 200 && whole.body == content);
 }
 
 #[test]

@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use entrepot_driver_memory::MemoryDriver;
 use entrepot_storage::{
-    Capabilities, Error, ErrorKind, Key, ListPage, Object, ObjectMeta, Part, PresignOptions, PutMode,
-    ReadRange, Result, StorageDriver, Upload, UploadEntry, Version,
+    Capabilities, Error, ErrorKind, Key, ListPage, Object, ObjectMeta, Part, PreparedPut, PresignOptions,
+    PutMode, ReadRange, Result, StorageDriver, Upload, UploadEntry, Version,
 };
 use tokio::sync::oneshot;
 
@@ -213,6 +213,10 @@ impl StorageDriver for Stepped {
             self.arrive_late(key, body.clone(), mode.clone());
         }
         self.follow(verdict, std::slice::from_ref(key), self.store.put(key, body, mode)).await
+    }
+
+    fn prepare_put(&self, key: &Key, body: &Bytes) -> PreparedPut {
+        self.store.prepare_put(key, body)
     }
 
     async fn delete(&self, key: &Key, version: Option<&Version>) -> Result<()> {

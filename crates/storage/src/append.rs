@@ -84,6 +84,8 @@ pub struct Appender {
     in_flight: VecDeque<InFlight>,
     next_number: u32,
     superseded: Vec<Key>,
+    /// Promised for what was begun by nothing yet.
+    destination: Option<Key>,
 }
 
 struct InFlight(JoinHandle<Result<Part>>);
@@ -123,6 +125,7 @@ impl Appender {
             in_flight: VecDeque::new(),
             next_number: 1,
             superseded: Vec::new(),
+            destination: None,
             driver,
         };
         appender.next_number = appender.state.parts.last().map_or(1, |part| part.number + 1);
@@ -180,6 +183,19 @@ impl Appender {
             self.driver.upload_flush(upload).await?;
         }
         Ok(Suspended { state: self.state.clone(), superseded: std::mem::take(&mut self.superseded) })
+    }
+
+    /// The key [`finish`](Self::finish) will make the object at, if nothing is appended before.
+    pub fn destination(&mut self) -> Key {
+        match (&self.state.upload, &self.state.tail) {
+            (Some(upload), _) => upload.key.clone(),
+            (None, Some(tail)) if self.gathering.size() == 0 => tail.key.clone(),
+            (None, _) => self.destination.get_or_insert_with(|| (self.fresh_key)()).clone(),
+        }
+    }
+
+    fn fresh_key(&mut self) -> Key {
+        self.destination.take().unwrap_or_else(|| (self.fresh_key)())
     }
 
     /// Makes the object: answers its key and size once it is durable and visible there. The number of
@@ -261,7 +277,8 @@ impl Appender {
 
     async fn put_buffer(&mut self) -> Result<ObjectMeta> {
         let (bytes, _reservation) = std::mem::take(&mut self.gathering).freeze();
-        put_fresh(&self.driver, (self.fresh_key)(), bytes).await
+        let key = self.fresh_key();
+        put_fresh(&self.driver, key, bytes).await
     }
 
     async fn finish_whole(mut self) -> Result<Finished> {
@@ -284,7 +301,8 @@ impl Appender {
         let upload = match &self.state.upload {
             Some(upload) => upload.clone(),
             None => {
-                let upload = self.driver.upload_begin(&(self.fresh_key)()).await?;
+                let key = self.fresh_key();
+                let upload = self.driver.upload_begin(&key).await?;
                 self.state.upload = Some(upload.clone());
                 upload
             }

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::{
-    Capabilities, Error, Key, ListPage, Object, ObjectMeta, Part, PresignOptions, PutMode, ReadRange, Result,
-    Upload, UploadEntry, Version,
+    Capabilities, Error, Key, ListPage, Object, ObjectMeta, Part, PreparedPut, PresignOptions, PutMode,
+    ReadRange, Result, Upload, UploadEntry, Version,
 };
 
 /// A driver that several owners share.
@@ -49,6 +49,14 @@ pub trait StorageDriver: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// `IfAbsent` fails with `AlreadyExists` and `IfMatch` with `Precondition` (also where no object
     /// is), and then nothing was changed. Of several at once with the same condition exactly one wins.
     async fn put(&self, key: &Key, body: Bytes, mode: PutMode) -> Result<ObjectMeta>;
+
+    /// Tells that `body` is about to be put at `key`, once something else is durable. Whatever takes long
+    /// and can be seen by nobody may be done meanwhile: a disk writes and syncs the bytes, and the put
+    /// has only to name them.
+    ///
+    /// Costs no request, does not wait, cannot fail, and changes no answer: the put is the same with and
+    /// without it, and has its own deadline and its own failures. For what is small.
+    fn prepare_put(&self, key: &Key, body: &Bytes) -> PreparedPut;
 
     /// Deletes an object. Without a version, a missing object is a success. With one, the object is
     /// deleted only in that version, else `Precondition`; `Unsupported` where the store cannot tell.

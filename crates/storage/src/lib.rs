@@ -25,6 +25,6 @@ pub use driver::{SharedDriver, StorageDriver, StorageDriverExt};
 pub use error::{Error, ErrorKind, Result};
 pub use key::Key;
 pub use object::{
-    Body, ByteStream, ListPage, Object, ObjectMeta, PresignOptions, PutMode, ReadRange, Version,
+    Body, ByteStream, ListPage, Object, ObjectMeta, PreparedPut, PresignOptions, PutMode, ReadRange, Version,
 };
 pub use upload::{Part, Upload, UploadEntry};

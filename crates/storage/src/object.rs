@@ -1,5 +1,6 @@
 //! Objects as they are read, written and listed.
 
+use std::any::Any;
 use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
@@ -123,6 +124,28 @@ pub enum PutMode {
     IfAbsent,
     /// Only over this version.
     IfMatch(Version),
+}
+
+/// What was readied for a put that has not come yet. Dropping it takes it back.
+#[must_use = "dropping it takes back what was prepared"]
+pub struct PreparedPut(Option<Box<dyn Any + Send + Sync>>);
+
+impl PreparedPut {
+    /// Nothing was readied, because there is nothing to gain or nothing to do it with.
+    pub const fn nothing() -> Self {
+        Self(None)
+    }
+
+    /// Something was, and `holder` takes it back when it is dropped.
+    pub fn holding(holder: impl Any + Send + Sync) -> Self {
+        Self(Some(Box::new(holder)))
+    }
+}
+
+impl std::fmt::Debug for PreparedPut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "PreparedPut" } else { "PreparedPut(nothing)" })
+    }
 }
 
 /// One page of a listing.

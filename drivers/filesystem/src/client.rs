@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use crate::buffers::Buffers;
 use crate::config::MIN_THREADS;
 use crate::directories::{Directories, Unsynced};
+use crate::drafts::Drafts;
 use crate::error::{of_read, of_write};
 use crate::hot::Hot;
 use crate::index::Index;
@@ -29,7 +30,7 @@ const OWN: &str = ".entrepot";
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) root: OwnedFd,
-    pub(crate) tmp: OwnedFd,
+    pub(crate) tmp: Arc<OwnedFd>,
     pub(crate) uploads: OwnedFd,
     pub(crate) locks: KeyLocks,
     pub(crate) instance: Instance,
@@ -38,6 +39,7 @@ pub(crate) struct Client {
     pub(crate) index: Index,
     pub(crate) hot: Hot,
     pub(crate) buffers: Buffers,
+    pub(crate) drafts: Drafts,
     /// The filesystem does not know reads that must not wait.
     pub(crate) lacks_nowait: AtomicBool,
     unsynced: Unsynced,
@@ -69,12 +71,13 @@ impl Client {
             hot: Hot::new(&tmp, &instance.temporary_name()),
             locks: KeyLocks::new(locks),
             root,
-            tmp,
+            tmp: Arc::new(tmp),
             uploads,
             instance,
             abilities,
             resolver: Resolver::default(),
             index: Index::default(),
+            drafts: Drafts::default(),
             lacks_nowait: AtomicBool::new(false),
             unsynced: Unsynced::default(),
             threads: Arc::new(Semaphore::new(config.max_threads.max(MIN_THREADS))),
@@ -123,6 +126,21 @@ impl Client {
             outcome
         });
         task.await.map_err(|lost| Error::new(NAME, retryable).because(lost))?
+    }
+
+    /// Does it some time on a thread of its own, if one is free now. Answers whether it will be done.
+    pub(crate) fn run_if_free(self: &Arc<Self>, work: impl FnOnce(&Self) + Send + 'static) -> bool {
+        let (Ok(place), Ok(runtime)) =
+            (Arc::clone(&self.threads).try_acquire_owned(), tokio::runtime::Handle::try_current())
+        else {
+            return false;
+        };
+        let client = Arc::clone(self);
+        runtime.spawn_blocking(move || {
+            work(&client);
+            drop(place);
+        });
+        true
     }
 }
 

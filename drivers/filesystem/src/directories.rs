@@ -70,7 +70,7 @@ impl Directories<'_> {
     pub(crate) fn ensure(&self, path: &str) -> Result<OwnedFd> {
         match self.open(path) {
             Ok(directory) => {
-                self.sync_what_others_make(path)?;
+                self.settle(path)?;
                 return Ok(directory);
             }
             Err(Errno::NOENT) => {}
@@ -94,6 +94,18 @@ impl Directories<'_> {
     }
 
     fn make(&self, path: &str) -> Result<OwnedFd> {
+        // Mostly only the last one is missing.
+        let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+        match self.open(above) {
+            Err(Errno::NOENT) => self.make_all(path),
+            parent => {
+                self.settle(above)?;
+                self.make_one(&parent?, path, name)
+            }
+        }
+    }
+
+    fn make_all(&self, path: &str) -> Result<OwnedFd> {
         let mut here = self.open("")?;
         for end in ends(path) {
             let whole = &path[..end];
@@ -103,7 +115,7 @@ impl Directories<'_> {
                 outcome => outcome?,
             };
         }
-        self.sync_what_others_make(path)?;
+        self.settle(path)?;
         Ok(here)
     }
 
@@ -118,7 +130,8 @@ impl Directories<'_> {
         self.resolver.open(parent, name, DIRECTORY)
     }
 
-    fn sync_what_others_make(&self, path: &str) -> Result<()> {
+    /// Makes a directory that was found, and all above it, survive a power loss: somebody may be about to.
+    pub(crate) fn settle(&self, path: &str) -> Result<()> {
         if self.unsynced.count.load(Ordering::SeqCst) == 0 {
             return Ok(());
         }

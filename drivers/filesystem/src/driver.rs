@@ -7,12 +7,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use entrepot_storage::{
-    Capabilities, Error, Key, ListPage, Object, ObjectMeta, Part, PresignOptions, PutMode, ReadRange, Result,
-    StorageDriver, Upload, UploadEntry, Version,
+    Capabilities, Error, Key, ListPage, Object, ObjectMeta, Part, PreparedPut, PresignOptions, PutMode,
+    ReadRange, Result, StorageDriver, Upload, UploadEntry, Version,
 };
 
 use crate::client::Client;
-use crate::{Config, NAME, OpenError, delete, list, read, staging, upload, write};
+use crate::{Config, NAME, OpenError, delete, drafts, list, read, staging, upload, write};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -91,6 +91,10 @@ impl StorageDriver for FilesystemDriver {
         let written = self.client.run(move |client| write::put(client, &path, &body, &mode)).await;
         self.client.hot.forget(key);
         written
+    }
+
+    fn prepare_put(&self, key: &Key, body: &Bytes) -> PreparedPut {
+        drafts::prepare(&self.client, key, body)
     }
 
     async fn delete(&self, key: &Key, version: Option<&Version>) -> Result<()> {

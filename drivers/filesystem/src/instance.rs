@@ -3,6 +3,8 @@
 //! What a dead one left is told from what a living one is writing by trying its lock, so a second
 //! process may be started on the same directory at any time.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags, flock, fstat, openat, statat, unlinkat};
 use rustix::io::{Errno, Result};
@@ -15,6 +17,8 @@ const PREFIX: &str = "instance-";
 #[derive(Debug)]
 pub(crate) struct Instance {
     name: String,
+    /// How many temporary files it has named.
+    serial: AtomicU64,
     _lock: OwnedFd,
 }
 
@@ -33,14 +37,14 @@ impl Instance {
                 Err(errno) => return Err(errno),
             }
             if is_named(locks, &file, &lock)? {
-                return Ok(Self { name, _lock: lock });
+                return Ok(Self { name, serial: AtomicU64::new(0), _lock: lock });
             }
         }
     }
 
-    /// A name for a temporary file of ours.
+    /// A name for a temporary file of ours, never answered twice.
     pub(crate) fn temporary_name(&self) -> String {
-        format!("{}-{}", self.name, random_name())
+        format!("{}-{:x}", self.name, self.serial.fetch_add(1, Ordering::Relaxed))
     }
 }
 

@@ -22,6 +22,7 @@ mod client;
 mod config;
 mod delete;
 mod directories;
+mod drafts;
 mod driver;
 mod entries;
 mod error;

@@ -34,13 +34,22 @@ pub(crate) fn open_place<'a>(client: &Client, key: &'a Key) -> Result<Option<Pla
     }
 }
 
-/// Does something in the directory of `key`, which is made if need be, and again if it vanishes.
+/// Does something in the directory of `key`, which is made if need be, and again if it vanishes. One that
+/// was opened before in the same call is `at_hand`.
 pub(crate) fn with_place<'a>(
     client: &Client,
     key: &'a Key,
+    at_hand: Option<Place<'a>>,
     act: impl Fn(&Place<'_>) -> rustix::io::Result<()>,
 ) -> rustix::io::Result<Place<'a>> {
     let (path, name) = split(key);
+    if let Some(place) = at_hand {
+        client.directories().settle(path)?;
+        match act(&place) {
+            Err(Errno::NOENT) => {}
+            outcome => return outcome.map(|()| place),
+        }
+    }
     for _ in 0..ATTEMPTS {
         let place = Place { directory: client.directories().ensure(path)?, name };
         match act(&place) {

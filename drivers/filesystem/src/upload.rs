@@ -72,7 +72,9 @@ pub(crate) fn complete(client: &Client, upload: &Upload, parts: &[Part]) -> Resu
     } else {
         let temporary = Temporary::create(client).map_err(|errno| of_write(errno, Some(&upload.key)))?;
         assemble(&staging.file, &temporary.file, &extents, &upload.key)?;
-        publish(client, &temporary.file, temporary.source(), &upload.key)?
+        let stat = publish(client, &temporary.file, temporary.source(), &upload.key)?;
+        temporary.placed();
+        stat
     };
     finish(client, upload, &stat)
 }
@@ -105,7 +107,7 @@ fn publish(client: &Client, file: &OwnedFd, source: (&OwnedFd, &str), key: &Key)
     let failed = |errno| of_write(errno, Some(key));
     let stat = stamp(file).map_err(failed)?;
     fsync(file).map_err(failed)?;
-    name_if_absent(client, source, key)?;
+    name_if_absent(client, source, key, None)?;
     Ok(stat)
 }
 

@@ -4,12 +4,13 @@
 //! at any point leaves either the old state or the new one.
 
 use std::io::IoSlice;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use entrepot_storage::{Error, ErrorKind, Key, ObjectMeta, PutMode, Result, Version};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{
-    AtFlags, Mode, OFlags, RenameFlags, fsync, linkat, openat, renameat, renameat_with, unlinkat,
+    AtFlags, Mode, OFlags, RenameFlags, Stat, fsync, linkat, openat, renameat, renameat_with, unlinkat,
 };
 use rustix::io::{Errno, pwritev};
 
@@ -21,60 +22,94 @@ use crate::place::{Place, check, current, open_place, with_place};
 
 /// What one vectored write takes (`IOV_MAX`).
 const MAX_SLICES: usize = 1024;
+
 /// A file without a place in the store, removed again unless it gets one.
-pub(crate) struct Temporary<'a> {
-    directory: &'a OwnedFd,
+#[derive(Debug)]
+pub(crate) struct Temporary {
+    directory: Arc<OwnedFd>,
     name: String,
     pub(crate) file: OwnedFd,
+    is_placed: bool,
 }
 
-impl<'a> Temporary<'a> {
-    pub(crate) fn create(client: &'a Client) -> rustix::io::Result<Self> {
+impl Temporary {
+    pub(crate) fn create(client: &Client) -> rustix::io::Result<Self> {
         let name = client.instance.temporary_name();
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let file = openat(&client.tmp, &name, flags, Mode::from_raw_mode(0o644))?;
-        Ok(Self { directory: &client.tmp, name, file })
+        Ok(Self { directory: Arc::clone(&client.tmp), name, file, is_placed: false })
     }
 
     pub(crate) fn source(&self) -> (&OwnedFd, &str) {
-        (self.directory, &self.name)
+        (&self.directory, &self.name)
+    }
+
+    /// It was renamed into the store: there is nothing to remove.
+    pub(crate) fn placed(mut self) {
+        self.is_placed = true;
     }
 }
 
-impl Drop for Temporary<'_> {
+impl Drop for Temporary {
     fn drop(&mut self) {
-        // Gone already where it was renamed into the store.
-        match unlinkat(self.directory, &self.name, AtFlags::empty()) {
+        if self.is_placed {
+            return;
+        }
+        match unlinkat(&self.directory, &self.name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(errno) => tracing::warn!(%errno, "a temporary file stays until the next start"),
         }
     }
 }
 
+/// The bytes of an object, durable, without their name.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    temporary: Temporary,
+    stat: Stat,
+}
+
+impl Draft {
+    pub(crate) fn write(client: &Client, body: &Bytes) -> rustix::io::Result<Self> {
+        let temporary = Temporary::create(client)?;
+        write_all(&temporary.file, std::slice::from_ref(body), 0)?;
+        let stat = stamp(&temporary.file)?;
+        fsync(&temporary.file)?;
+        Ok(Self { temporary, stat })
+    }
+}
+
 /// Writes `body` at `key` under `mode`. Returns when it is durable.
 pub(crate) fn put(client: &Client, key: &Key, body: &Bytes, mode: &PutMode) -> Result<ObjectMeta> {
-    refuse_early(client, key, mode)?;
     let failed = |errno| of_write(errno, Some(key));
-    let temporary = Temporary::create(client).map_err(failed)?;
-    write_all(&temporary.file, std::slice::from_ref(body), 0).map_err(failed)?;
-    let stat = stamp(&temporary.file).map_err(failed)?;
-    fsync(&temporary.file).map_err(failed)?;
-    let place = match mode {
-        PutMode::IfAbsent => name_if_absent(client, temporary.source(), key)?,
-        PutMode::Overwrite => replace(client, &temporary, key, None)?,
-        PutMode::IfMatch(version) => replace(client, &temporary, key, Some(version))?,
+    let (draft, at_hand) = match client.drafts.take(key, body) {
+        Some(draft) => (draft, None),
+        None => {
+            let at_hand = refuse_early(client, key, mode)?;
+            (Draft::write(client, body).map_err(failed)?, at_hand)
+        }
     };
+    let Draft { temporary, stat } = draft;
+    let place = match mode {
+        PutMode::IfAbsent => name_if_absent(client, temporary.source(), key, at_hand)?,
+        PutMode::Overwrite => replace(client, &temporary, key, at_hand, None)?,
+        PutMode::IfMatch(version) => replace(client, &temporary, key, at_hand, Some(version))?,
+    };
+    temporary.placed();
     fsync(&place.directory).map_err(failed)?;
     Ok(meta(key, &stat))
 }
 
 /// Saves the work of writing what will be refused. The real decision is made when the name is given.
-fn refuse_early(client: &Client, key: &Key, mode: &PutMode) -> Result<()> {
+/// Answers the directory if it was looked at and is there.
+fn refuse_early<'a>(client: &Client, key: &'a Key, mode: &PutMode) -> Result<Option<Place<'a>>> {
     if *mode == PutMode::Overwrite {
-        return Ok(());
+        return Ok(None);
     }
-    let present = open_place(client, key)?.map(|place| current(&place, key)).transpose()?.flatten();
-    check(present.as_ref(), mode, key)
+    let place = open_place(client, key)?;
+    let present = place.as_ref().map(|place| current(place, key)).transpose()?.flatten();
+    check(present.as_ref(), mode, key)?;
+    Ok(place)
 }
 
 /// Gives a finished file its name unless something has it. Needs no lock: whoever replaces or removes
@@ -83,8 +118,9 @@ pub(crate) fn name_if_absent<'a>(
     client: &Client,
     source: (&OwnedFd, &str),
     key: &'a Key,
+    at_hand: Option<Place<'a>>,
 ) -> Result<Place<'a>> {
-    with_place(client, key, |place| {
+    with_place(client, key, at_hand, |place| {
         if client.abilities.rename_noreplace {
             return renameat_with(source.0, source.1, &place.directory, place.name, RenameFlags::NOREPLACE);
         }
@@ -99,13 +135,14 @@ pub(crate) fn name_if_absent<'a>(
 
 fn replace<'a>(
     client: &Client,
-    temporary: &Temporary<'_>,
+    temporary: &Temporary,
     key: &'a Key,
+    at_hand: Option<Place<'a>>,
     expected: Option<&Version>,
 ) -> Result<Place<'a>> {
     let failed = |errno| of_write(errno, Some(key));
     // Directories are made and synced outside the lock.
-    let place = with_place(client, key, |_| Ok(())).map_err(failed)?;
+    let place = with_place(client, key, at_hand, |_| Ok(())).map_err(failed)?;
     let guard = client.locks.lock(key.as_str()).map_err(failed)?;
     if let Some(version) = expected {
         check(current(&place, key)?.as_ref(), &PutMode::IfMatch(version.clone()), key)?;
@@ -114,7 +151,7 @@ fn replace<'a>(
     let named = match renameat(from, name, &place.directory, place.name) {
         // Somebody removed the directory by hand: make it again. What is stored there is gone with it.
         Err(Errno::NOENT) if expected.is_none() => {
-            with_place(client, key, |place| renameat(from, name, &place.directory, place.name))
+            with_place(client, key, None, |place| renameat(from, name, &place.directory, place.name))
                 .map_err(failed)?
         }
         outcome => outcome.map(|()| place).map_err(failed)?,

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use entrepot_storage::{
-    Body, Capabilities, Error, ErrorKind, Key, ListPage, Object, ObjectMeta, Part, PresignOptions, PutMode,
-    ReadRange, Result, SharedDriver, StorageDriver, Upload, UploadEntry, Version,
+    Body, Capabilities, Error, ErrorKind, Key, ListPage, Object, ObjectMeta, Part, PreparedPut,
+    PresignOptions, PutMode, ReadRange, Result, SharedDriver, StorageDriver, Upload, UploadEntry, Version,
 };
 use futures_util::stream;
 
@@ -147,6 +147,10 @@ impl StorageDriver for MemoryDriver {
             return Err(Error::new(NAME, ErrorKind::Unsupported).at(key));
         }
         self.store().put(key, body, &mode)
+    }
+
+    fn prepare_put(&self, _: &Key, _: &Bytes) -> PreparedPut {
+        PreparedPut::nothing()
     }
 
     async fn delete(&self, key: &Key, version: Option<&Version>) -> Result<()> {

@@ -3,7 +3,7 @@
 //! The table is written once, inside a macro, because two readers need it at compile time: [`CASES`]
 //! and [`conformance_tests!`](crate::conformance_tests), which writes a test function per row.
 
-use super::{Case, conditions, deletes, listing, objects, presigning, ranges, uploads};
+use super::{Case, conditions, deletes, listing, objects, preparing, presigning, ranges, uploads};
 use crate::Capabilities;
 
 const ANY: fn(&Capabilities) -> bool = |_| true;
@@ -68,6 +68,10 @@ macro_rules! conformance_cases {
             ranges::a_range_that_holds_no_byte_is_not_satisfiable, ANY, "`get` fails with `RangeNotSatisfiable` where the range holds no byte of it.";
             ranges::a_range_of_a_missing_object_is_not_found, ANY, "`get` fails with `NotFound`.";
             ranges::ranges_of_a_large_object_are_exact, ANY, "The body holds exactly the bytes of its range.";
+            preparing::a_prepared_put_is_seen_by_nobody_before_it_comes, ANY, "`prepare_put` does what can be seen by nobody.";
+            preparing::a_put_that_was_prepared_meets_its_condition_or_fails, CONDITIONAL_PUT, "The put is the same with and without it.";
+            preparing::a_put_of_other_bytes_or_elsewhere_writes_its_own, ANY, "The put is the same with and without it.";
+            preparing::a_prepared_put_that_never_comes_changes_nothing, ANY, "Dropping the answer of `prepare_put` takes it back.";
             conditions::put_if_absent_creates_where_nothing_is, CONDITIONAL_PUT, "`IfAbsent` writes only where no object is.";
             conditions::put_if_absent_over_an_object_changes_nothing, CONDITIONAL_PUT, "`IfAbsent` fails with `AlreadyExists`, and then nothing was changed.";
             conditions::put_if_absent_creates_again_after_a_delete, CONDITIONAL_PUT, "When a delete has been answered, every later write sees it.";

@@ -13,6 +13,7 @@ mod conditions;
 mod deletes;
 mod listing;
 mod objects;
+mod preparing;
 mod presigning;
 mod ranges;
 mod trial;

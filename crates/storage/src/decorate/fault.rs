@@ -20,8 +20,8 @@ use bytes::Bytes;
 
 use super::Operation;
 use crate::{
-    Capabilities, Error, ErrorKind, Key, ListPage, Object, ObjectMeta, Part, PresignOptions, PutMode,
-    ReadRange, Result, SharedDriver, StorageDriver, Upload, UploadEntry, Version,
+    Capabilities, Error, ErrorKind, Key, ListPage, Object, ObjectMeta, Part, PreparedPut, PresignOptions,
+    PutMode, ReadRange, Result, SharedDriver, StorageDriver, Upload, UploadEntry, Version,
 };
 
 pub use controls::Controls;
@@ -150,6 +150,10 @@ impl StorageDriver for Fault {
 
     async fn put(&self, key: &Key, body: Bytes, mode: PutMode) -> Result<ObjectMeta> {
         self.answer(Operation::Put, key.as_str(), self.inner.put(key, body, mode)).await
+    }
+
+    fn prepare_put(&self, key: &Key, body: &Bytes) -> PreparedPut {
+        self.inner.prepare_put(key, body)
     }
 
     async fn delete(&self, key: &Key, version: Option<&Version>) -> Result<()> {

@@ -14,8 +14,8 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
-    Capabilities, Error, ErrorKind, Key, ListPage, Object, ObjectMeta, Part, PresignOptions, PutMode,
-    ReadRange, Result, SharedDriver, StorageDriver, Upload, UploadEntry, Version,
+    Capabilities, Error, ErrorKind, Key, ListPage, Object, ObjectMeta, Part, PreparedPut, PresignOptions,
+    PutMode, ReadRange, Result, SharedDriver, StorageDriver, Upload, UploadEntry, Version,
 };
 
 /// How much a store is asked to bear.
@@ -110,6 +110,11 @@ impl StorageDriver for Limit {
     async fn put(&self, key: &Key, body: Bytes, mode: PutMode) -> Result<ObjectMeta> {
         let _place = self.place().await.map_err(|error| error.at(key))?;
         self.inner.put(key, body, mode).await
+    }
+
+    /// Takes no place: nothing waits for it, and the put takes its own.
+    fn prepare_put(&self, key: &Key, body: &Bytes) -> PreparedPut {
+        self.inner.prepare_put(key, body)
     }
 
     async fn delete(&self, key: &Key, version: Option<&Version>) -> Result<()> {

@@ -16,7 +16,7 @@ use futures_core::Stream;
 
 use super::{Class, Operation};
 use crate::{
-    Body, ByteStream, Capabilities, Error, ErrorKind, Key, ListPage, Object, ObjectMeta, Part,
+    Body, ByteStream, Capabilities, Error, ErrorKind, Key, ListPage, Object, ObjectMeta, Part, PreparedPut,
     PresignOptions, PutMode, ReadRange, Result, SharedDriver, StorageDriver, Upload, UploadEntry, Version,
 };
 
@@ -126,6 +126,10 @@ impl StorageDriver for Metrics {
     async fn put(&self, key: &Key, body: Bytes, mode: PutMode) -> Result<ObjectMeta> {
         let size = body.len() as u64;
         self.observe(Operation::Put, key.as_str(), |_| size, self.inner.put(key, body, mode)).await
+    }
+
+    fn prepare_put(&self, key: &Key, body: &Bytes) -> PreparedPut {
+        self.inner.prepare_put(key, body)
     }
 
     async fn delete(&self, key: &Key, version: Option<&Version>) -> Result<()> {

@@ -15,8 +15,8 @@ use bytes::Bytes;
 
 use super::Operation;
 use crate::{
-    Capabilities, Error, ErrorKind, Key, ListPage, Object, ObjectMeta, Part, PresignOptions, PutMode,
-    ReadRange, Result, SharedDriver, StorageDriver, Upload, UploadEntry, Version,
+    Capabilities, Error, ErrorKind, Key, ListPage, Object, ObjectMeta, Part, PreparedPut, PresignOptions,
+    PutMode, ReadRange, Result, SharedDriver, StorageDriver, Upload, UploadEntry, Version,
 };
 
 /// How often and how soon to ask again.
@@ -141,6 +141,10 @@ impl StorageDriver for Retry {
 
     async fn put(&self, key: &Key, body: Bytes, mode: PutMode) -> Result<ObjectMeta> {
         self.attempt(Operation::Put, || self.inner.put(key, body.clone(), mode.clone())).await
+    }
+
+    fn prepare_put(&self, key: &Key, body: &Bytes) -> PreparedPut {
+        self.inner.prepare_put(key, body)
     }
 
     async fn delete(&self, key: &Key, version: Option<&Version>) -> Result<()> {

@@ -12,7 +12,7 @@ use futures_util::{StreamExt, stream};
 
 use super::Operation;
 use crate::{
-    Body, ByteStream, Capabilities, Error, ErrorKind, Key, ListPage, Object, ObjectMeta, Part,
+    Body, ByteStream, Capabilities, Error, ErrorKind, Key, ListPage, Object, ObjectMeta, Part, PreparedPut,
     PresignOptions, PutMode, ReadRange, Result, SharedDriver, StorageDriver, Upload, UploadEntry, Version,
 };
 
@@ -138,6 +138,10 @@ impl StorageDriver for Timeout {
 
     async fn put(&self, key: &Key, body: Bytes, mode: PutMode) -> Result<ObjectMeta> {
         self.within(Operation::Put, Some(key), self.inner.put(key, body, mode)).await
+    }
+
+    fn prepare_put(&self, key: &Key, body: &Bytes) -> PreparedPut {
+        self.inner.prepare_put(key, body)
     }
 
     async fn delete(&self, key: &Key, version: Option<&Version>) -> Result<()> {

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use entrepot_driver_memory::MemoryDriver;
 use entrepot_storage::decorate::{Controls, Effect, Fault, Operation, Rule, Timeout, Timeouts};
 use entrepot_storage::{
-    Body, Capabilities, Error, ErrorKind, Key, ListPage, Object, ObjectMeta, Part, PresignOptions, PutMode,
-    ReadRange, Result, SharedDriver, StorageDriver, Upload, UploadEntry, Version,
+    Body, Capabilities, Error, ErrorKind, Key, ListPage, Object, ObjectMeta, Part, PreparedPut,
+    PresignOptions, PutMode, ReadRange, Result, SharedDriver, StorageDriver, Upload, UploadEntry, Version,
 };
 use futures_util::{StreamExt, stream};
 
@@ -115,6 +115,10 @@ impl StorageDriver for Stalling {
 
     async fn put(&self, key: &Key, body: Bytes, mode: PutMode) -> Result<ObjectMeta> {
         self.0.put(key, body, mode).await
+    }
+
+    fn prepare_put(&self, key: &Key, body: &Bytes) -> PreparedPut {
+        self.0.prepare_put(key, body)
     }
 
     async fn delete(&self, key: &Key, version: Option<&Version>) -> Result<()> {

@@ -20,7 +20,7 @@ mod read;
 mod verified;
 
 pub use mount::Mount;
-pub(crate) use publish::{Attempt, visible};
+pub(crate) use publish::{Attempt, Drafts, visible};
 pub(crate) use push::Intake;
 pub(crate) use verified::Verified;
 

@@ -7,7 +7,7 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use entrepot_storage::{Key, PutMode, StorageDriverExt, Version};
+use entrepot_storage::{Key, PreparedPut, PutMode, StorageDriverExt, Version};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -129,6 +129,13 @@ impl<R> Swap<R> {
     }
 }
 
+/// A record about to be written once: its bytes, and the nonce that tells this write from every other.
+pub(crate) struct Draft {
+    nonce: Nonce,
+    body: Bytes,
+    _prepared: PreparedPut,
+}
+
 /// The JSON of a record: its fields beside version and nonce.
 #[derive(Serialize)]
 struct Envelope<'a, T> {
@@ -186,6 +193,17 @@ impl Inner {
         Ok(Slot { record: Some(record), version: meta.version, modified: meta.modified, nonce: Some(nonce) })
     }
 
+    pub(crate) fn draft<R: Record>(&self, record: &R) -> Draft {
+        let nonce = self.nonce();
+        Draft { nonce, body: record.encode(nonce), _prepared: PreparedPut::nothing() }
+    }
+
+    /// A draft the store is told of, because something else has to become durable before it is written.
+    pub(crate) fn draft_ahead<R: Record>(&self, key: &Key, record: &R) -> Draft {
+        let draft = self.draft(record);
+        Draft { _prepared: self.store.prepare_put(key, &draft.body), ..draft }
+    }
+
     /// Writes `record` if what stands at `key` is still `expected`. One request where nobody races; an
     /// ambiguous answer is settled by reading back.
     pub(crate) async fn swap<R: Record>(
@@ -194,8 +212,17 @@ impl Inner {
         expected: Option<&Version>,
         record: &R,
     ) -> Result<Swap<R>> {
-        let nonce = self.nonce();
-        let body = record.encode(nonce);
+        self.swap_draft(key, expected, self.draft(record)).await
+    }
+
+    /// As [`swap`](Self::swap), with a draft of the record.
+    pub(crate) async fn swap_draft<R: Record>(
+        &self,
+        key: &Key,
+        expected: Option<&Version>,
+        draft: Draft,
+    ) -> Result<Swap<R>> {
+        let Draft { nonce, body, _prepared } = draft;
         let mode = || expected.map_or(PutMode::IfAbsent, |version| PutMode::IfMatch(version.clone()));
         for attempt in 0.. {
             let error = match self.store.put(key, body.clone(), mode()).await {

@@ -12,7 +12,7 @@ use futures_util::future::try_join;
 use crate::error::{Error, Result};
 use crate::layout;
 use crate::mutation::Mutation;
-use crate::record::{ATTEMPTS, BlobThen, Life, Pointer, Slot, Swap};
+use crate::record::{ATTEMPTS, BlobThen, Draft, Life, Pointer, Slot, Swap};
 use crate::registry::Inner;
 
 /// The one publish attempt some bytes get.
@@ -32,6 +32,15 @@ impl Attempt {
     }
 }
 
+/// The records of an attempt. They may be on their way to the store while the bytes they name are, and are
+/// written only after those are durable.
+pub(crate) struct Drafts {
+    /// What they say.
+    own: Pointer,
+    blob: Draft,
+    link: Draft,
+}
+
 /// A record readers see, with its data key.
 pub(crate) fn visible(slot: &Slot<Pointer>) -> Option<(&Pointer, &Key)> {
     let record = slot.record.as_ref()?;
@@ -39,6 +48,24 @@ pub(crate) fn visible(slot: &Slot<Pointer>) -> Option<(&Pointer, &Key)> {
 }
 
 impl Inner {
+    /// Drafts the records by which `own` will be published, if `attempt` and `link` let them be
+    /// written as they are.
+    pub(crate) fn draft_ahead_of_bytes(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+        own: Pointer,
+        attempt: &Attempt,
+        link: &Slot<Pointer>,
+    ) -> Option<Drafts> {
+        if attempt.was == BlobThen::Taken || visible(link).is_some() {
+            return None;
+        }
+        let blob = self.draft_ahead(&layout::blob(digest), &own);
+        let link = self.draft_ahead(&layout::link(digest, name), &own);
+        Some(Drafts { own, blob, link })
+    }
+
     /// Publishes `own` under `digest` and links `name` to it, or to what is there already.
     ///
     /// `link` is the link as it was read beside the blob record. Two PUTs where nobody races.
@@ -49,12 +76,18 @@ impl Inner {
         own: &Pointer,
         attempt: &Attempt,
         link: Slot<Pointer>,
+        drafts: Option<Drafts>,
     ) -> Result<()> {
         if attempt.was == BlobThen::Taken {
             return self.settle(name, digest, own, Some(link)).await;
         }
+        let drafts = drafts.filter(|drafts| drafts.own == *own).unwrap_or_else(|| Drafts {
+            own: own.clone(),
+            blob: self.draft(own),
+            link: self.draft(own),
+        });
         let blob_key = layout::blob(digest);
-        let publish = self.swap(&blob_key, attempt.expect.as_ref(), own);
+        let publish = self.swap_draft::<Pointer>(&blob_key, attempt.expect.as_ref(), drafts.blob);
         if visible(&link).is_some() {
             if self.broken(Mutation::PublishOverwritesLivingLink) {
                 publish.await?;
@@ -65,7 +98,7 @@ impl Inner {
             return self.settle(name, digest, own, None).await;
         }
         let link_key = layout::link(digest, name);
-        let claim = self.swap(&link_key, link.version.as_ref(), own);
+        let claim = self.swap_draft::<Pointer>(&link_key, link.version.as_ref(), drafts.link);
         let (published, claimed) = try_join(publish, claim).await?;
         if published.is_won() && claimed.is_won() {
             return Ok(());

@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use futures_util::future::try_join;
 
 use super::BodyError;
-use super::publish::{Attempt, visible};
+use super::publish::{Attempt, Drafts, visible};
 use crate::error::{Error, Result};
 use crate::layout;
 use crate::mutation::Mutation;
@@ -59,13 +59,15 @@ impl Inner {
             self.settle(name, digest, known, Some(link)).await?;
             return Ok(received);
         }
-        let own = self.store_bytes(digest, size, owner, body).await?;
+        let mut attempt = self.attempt_over(&blob);
+        let draft = |own| self.draft_ahead_of_bytes(name, digest, own, &attempt, &link);
+        let (own, drafts) = self.store_bytes(digest, size, owner, body, draft).await?;
         if self.broken(Mutation::VersionReadAfterData) {
             blob = self.load(&layout::blob(digest)).await?;
+            attempt = self.attempt_over(&blob);
         }
         let received = own.size;
-        let attempt = self.attempt_over(&blob);
-        self.publish(name, digest, &own, &attempt, link).await?;
+        self.publish(name, digest, &own, &attempt, link, drafts).await?;
         Ok(received)
     }
 
@@ -115,14 +117,16 @@ impl Inner {
         Ok(received)
     }
 
-    /// Streams a body to fresh bytes that become visible only once their digest is right.
+    /// Streams a body to fresh bytes that become visible only once their digest is right. `draft` is
+    /// called once it is, with what will point to them.
     async fn store_bytes<S>(
         &self,
         digest: &Digest,
         size: Option<u64>,
         owner: Option<&str>,
         mut body: S,
-    ) -> Result<Pointer>
+        draft: impl Fn(Pointer) -> Option<Drafts>,
+    ) -> Result<(Pointer, Option<Drafts>)>
     where
         S: Stream<Item = Result<Bytes, BodyError>> + Unpin,
     {
@@ -134,8 +138,9 @@ impl Inner {
             .and_then(|()| check(digest, &intake.hasher.clone().finish(), size, intake.received));
         match stored {
             Ok(()) => {
+                let drafts = draft(intake.destination());
                 let finished = intake.finish().await?;
-                Ok(Pointer::live(finished.key, finished.size))
+                Ok((Pointer::live(finished.key, finished.size), drafts))
             }
             Err(error) => {
                 intake.abandon().await;
@@ -273,6 +278,11 @@ impl Intake {
             }
             _ => Ok(None),
         }
+    }
+
+    /// What will point to the bytes once they are finished.
+    pub(crate) fn destination(&mut self) -> Pointer {
+        Pointer::live(self.appender.destination(), self.received)
     }
 
     pub(crate) async fn suspend(self) -> Result<Suspended> {

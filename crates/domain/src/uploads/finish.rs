@@ -9,7 +9,7 @@ use futures_util::future::try_join;
 
 use super::append::Standing;
 use super::{Finish, Phase, Session};
-use crate::blobs::{Attempt, BodyError, Intake};
+use crate::blobs::{Attempt, BodyError, Drafts, Intake};
 use crate::error::{Error, Result};
 use crate::layout;
 use crate::mutation::Mutation;
@@ -101,7 +101,9 @@ impl Inner {
                 self.repeat(session, &key, &found, record, finish, link).await
             }
             Some(record) if record.state == SessionState::Open => {
-                let own = match self.complete(session, &key, &found, finish, body).await {
+                let attempt = Attempt::bound_to(&blob);
+                let draft = |own| self.draft_ahead_of_bytes(name, &finish.digest, own, &attempt, &link);
+                let own = match self.complete(session, &key, &found, finish, body, draft).await {
                     Ok(own) => own,
                     Err(error) => {
                         let now = self.moved_meanwhile(session, found.version.as_ref(), &error).await;
@@ -118,7 +120,8 @@ impl Inner {
         }
     }
 
-    /// Appends the rest, compares digests, makes the bytes visible at their own key.
+    /// Appends the rest, compares digests, makes the bytes visible at their own key. `draft` is called
+    /// once the digest is known to be right, with what will point to them.
     async fn complete<S>(
         &self,
         session: &Session,
@@ -126,6 +129,7 @@ impl Inner {
         found: &Slot<SessionRecord>,
         finish: &Finish,
         mut body: S,
+        draft: impl Fn(Pointer) -> Option<Drafts>,
     ) -> Result<Own>
     where
         S: Stream<Item = Result<Bytes, BodyError>> + Unpin,
@@ -156,7 +160,8 @@ impl Inner {
             intake.abandon().await;
             return Err(Error::DigestMismatch { expected: finish.digest, computed });
         }
-        Ok(Own::from(intake.finish().await?))
+        let drafts = draft(intake.destination());
+        Ok(Own { drafts, ..Own::from(intake.finish().await?) })
     }
 
     /// The session was hashed with one algorithm and is closed with another's digest: the bytes are read
@@ -206,7 +211,7 @@ impl Inner {
             blob = self.load(&layout::blob(&digest)).await?;
             attempt = Attempt::bound_to(&blob);
         }
-        self.publish(&session.repository, &digest, &own.pointer, &attempt, link).await?;
+        self.publish(&session.repository, &digest, &own.pointer, &attempt, link, own.drafts).await?;
         self.discard(own.superseded).await;
         Ok(())
     }
@@ -280,7 +285,7 @@ impl Inner {
         if self.broken(Mutation::RepeatedPutAnnouncesAgain) {
             self.publish_again(&publish.digest, &own).await?;
         }
-        self.publish(&session.repository, &publish.digest, &own, &attempt, link).await
+        self.publish(&session.repository, &publish.digest, &own, &attempt, link, None).await
     }
 }
 
@@ -297,11 +302,13 @@ impl Inner {
 struct Own {
     pointer: Pointer,
     superseded: Vec<Key>,
+    drafts: Option<Drafts>,
 }
 
 impl From<Finished> for Own {
     fn from(finished: Finished) -> Self {
-        Self { pointer: Pointer::live(finished.key, finished.size), superseded: finished.superseded }
+        let pointer = Pointer::live(finished.key, finished.size);
+        Self { pointer, superseded: finished.superseded, drafts: None }
     }
 }
 

@@ -46,7 +46,7 @@ struct Signature {
     changed: (i64, u64),
     modified: (i64, u64),
     size: i64,
-    names: u64,
+    has_one_name: bool,
 }
 
 impl Signature {
@@ -55,7 +55,7 @@ impl Signature {
             changed: (stat.st_ctime, stat.st_ctime_nsec),
             modified: (stat.st_mtime, stat.st_mtime_nsec),
             size: stat.st_size,
-            names: u64::from(stat.st_nlink),
+            has_one_name: stat.st_nlink == 1,
         }
     }
 }
@@ -98,7 +98,7 @@ impl Hot {
         let is_whole = bytes.len() as u64 == meta.size;
         // What was read after the look at the file may be newer than it: only a second look tells.
         let is_settled = || fstat(&file).is_ok_and(|now| Signature::of(&now) == seen);
-        if bytes.len() <= LARGEST_BYTES && is_whole && seen.names == 1 && is_settled() {
+        if bytes.len() <= LARGEST_BYTES && is_whole && seen.has_one_name && is_settled() {
             let object = (meta.clone(), bytes.clone());
             files.insert(meta.key.clone(), Arc::new(File { file, seen, object }));
         }
@@ -119,7 +119,7 @@ fn tells_of_its_end(directory: &OwnedFd, name: &str) -> rustix::io::Result<bool>
     let before = Signature::of(&fstat(&file)?);
     unlinkat(directory, name, AtFlags::empty())?;
     let after = Signature::of(&fstat(&file)?);
-    Ok(before.names == 1 && after.names == 0)
+    Ok(before.has_one_name && !after.has_one_name)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use entrepot_driver_memory::MemoryDriver;
 use entrepot_storage::{
     Capabilities, Error, ErrorKind, Key, ListPage, Object, ObjectMeta, Part, PreparedPut, PresignOptions,
-    PutMode, ReadRange, Result, StorageDriver, Upload, UploadEntry, Version,
+    PutMode, ReadRange, Result, SignedUrl, StorageDriver, Upload, UploadEntry, Version,
 };
 use tokio::sync::oneshot;
 
@@ -233,7 +233,7 @@ impl StorageDriver for Stepped {
         self.ask(Ask::List, prefix, &[], self.store.list(prefix, start_after, limit)).await
     }
 
-    async fn presign_get(&self, key: &Key, options: &PresignOptions) -> Result<Option<String>> {
+    async fn presign_get(&self, key: &Key, options: &PresignOptions) -> Result<Option<SignedUrl>> {
         self.store.presign_get(key, options).await
     }
 

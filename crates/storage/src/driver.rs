@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::{
     Capabilities, Error, Key, ListPage, Object, ObjectMeta, Part, PreparedPut, PresignOptions, PutMode,
-    ReadRange, Result, Upload, UploadEntry, Version,
+    ReadRange, Result, SignedUrl, Upload, UploadEntry, Version,
 };
 
 /// A driver that several owners share.
@@ -71,9 +71,13 @@ pub trait StorageDriver: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// true although nothing follows; it is never false when something does.
     async fn list(&self, prefix: &str, start_after: Option<&str>, limit: usize) -> Result<ListPage>;
 
-    /// A URL by which anybody may read the object for a while, signed locally, without a request.
-    /// `None` where the store has no such thing. The signature does not cover `Range`.
-    async fn presign_get(&self, key: &Key, options: &PresignOptions) -> Result<Option<String>>;
+    /// A URL by which anybody may read the object for a while. `None` where the store has no such thing.
+    ///
+    /// Signed locally: no request is made per URL, whether the object exists is not looked at. What the
+    /// signature needs (a delegated key, a temporary credential) may be fetched now and then. The same
+    /// options give the same URL on every process that holds the same credentials, and the signature
+    /// covers neither `Range` nor any other header a client chooses.
+    async fn presign_get(&self, key: &Key, options: &PresignOptions) -> Result<Option<SignedUrl>>;
 
     /// Begins an upload in parts. Nothing is visible at `key` before it is completed.
     async fn upload_begin(&self, key: &Key) -> Result<Upload>;

@@ -15,6 +15,7 @@ pub mod conformance;
 pub mod decorate;
 pub mod driver;
 pub mod error;
+pub mod finding;
 pub mod key;
 pub mod object;
 pub mod upload;
@@ -23,8 +24,10 @@ pub use append::{AppendOptions, AppendState, Appender, Finished, PartBudget, Sus
 pub use capabilities::Capabilities;
 pub use driver::{SharedDriver, StorageDriver, StorageDriverExt};
 pub use error::{Error, ErrorKind, Result};
+pub use finding::{Finding, Severity};
 pub use key::Key;
 pub use object::{
-    Body, ByteStream, ListPage, Object, ObjectMeta, PreparedPut, PresignOptions, PutMode, ReadRange, Version,
+    Body, ByteStream, ListPage, Object, ObjectMeta, PreparedPut, PresignOptions, PutMode, ReadRange,
+    SignedUrl, Version,
 };
 pub use upload::{Part, Upload, UploadEntry};

@@ -158,10 +158,31 @@ pub struct ListPage {
 }
 
 /// What a signed URL should carry.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PresignOptions {
-    /// How long it is good for.
+    /// The instant the signature names, and its lifetime counts from. Given instead of read from a clock,
+    /// so that every process answers the same URL for the same options, byte for byte, and caches between
+    /// us and the client can keep what it leads to.
+    pub signed_at: SystemTime,
+    /// How long it is good for, counted from `signed_at`.
     pub expires_in: Duration,
     /// The `Content-Type` the store should answer with.
     pub content_type: Option<String>,
+}
+
+/// A URL anybody may read one object by. It is as good as a password until it expires: it belongs into no
+/// log, so neither `Debug` nor anything else prints its query.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SignedUrl {
+    /// The URL, signature and all.
+    pub url: String,
+    /// When the store stops taking it: as asked, or earlier where the credentials die first.
+    pub expires_at: SystemTime,
+}
+
+impl std::fmt::Debug for SignedUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let public = self.url.split('?').next().unwrap_or_default();
+        f.debug_struct("SignedUrl").field("url", &public).field("expires_at", &self.expires_at).finish()
+    }
 }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use entrepot_storage::{
     Capabilities, Error, Key, ListPage, Object, ObjectMeta, Part, PreparedPut, PresignOptions, PutMode,
-    ReadRange, Result, StorageDriver, Upload, UploadEntry, Version,
+    ReadRange, Result, SignedUrl, StorageDriver, Upload, UploadEntry, Version,
 };
 
 use crate::client::Client;
@@ -115,7 +115,7 @@ impl StorageDriver for FilesystemDriver {
         list::list(&self.client, prefix, start_after, limit).await
     }
 
-    async fn presign_get(&self, _key: &Key, _options: &PresignOptions) -> Result<Option<String>> {
+    async fn presign_get(&self, _key: &Key, _options: &PresignOptions) -> Result<Option<SignedUrl>> {
         Ok(None)
     }
 

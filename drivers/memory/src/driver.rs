@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::UNIX_EPOCH;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use entrepot_storage::{
     Body, Capabilities, Error, ErrorKind, Key, ListPage, Object, ObjectMeta, Part, PreparedPut,
-    PresignOptions, PutMode, ReadRange, Result, SharedDriver, StorageDriver, Upload, UploadEntry, Version,
+    PresignOptions, PutMode, ReadRange, Result, SharedDriver, SignedUrl, StorageDriver, Upload, UploadEntry,
+    Version,
 };
 use futures_util::stream;
 
@@ -169,11 +171,13 @@ impl StorageDriver for MemoryDriver {
         Ok(self.store().list(prefix, start_after, limit))
     }
 
-    async fn presign_get(&self, key: &Key, options: &PresignOptions) -> Result<Option<String>> {
+    async fn presign_get(&self, key: &Key, options: &PresignOptions) -> Result<Option<SignedUrl>> {
         if !self.config.capabilities.presign {
             return Ok(None);
         }
-        Ok(Some(format!("memory://store/{key}?expires={}", options.expires_in.as_secs())))
+        let expires_at = options.signed_at + options.expires_in;
+        let seconds = expires_at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Ok(Some(SignedUrl { url: format!("memory://store/{key}?expires={seconds}"), expires_at }))
     }
 
     async fn upload_begin(&self, key: &Key) -> Result<Upload> {

@@ -108,6 +108,8 @@ macro_rules! conformance_cases {
             listing::a_listing_passes_over_emptied_places, ANY, "`list` is a listing of objects, not of places where objects were.";
             listing::a_long_walk_shows_what_stays_whatever_comes_and_goes, ANY, "A listing in pages shows every object that is there throughout.";
             presigning::a_store_that_presigns_answers_a_url_without_looking, PRESIGN, "`presign_get` signs locally, without a request.";
+            presigning::the_same_options_give_the_same_url_on_every_process, PRESIGN, "The same options give the same URL on every process that holds the same credentials.";
+            presigning::a_url_is_good_for_no_longer_than_was_asked, PRESIGN, "`expires_at` is as asked, or earlier.";
             presigning::a_store_that_cannot_presign_answers_none, NO_PRESIGN, "`None` where the store has no such thing.";
             uploads::nothing_is_visible_before_completion, ANY, "Nothing is visible at `key` before the upload is completed.";
             uploads::parts_become_the_object_in_their_order, ANY, "`upload_complete` makes the object out of exactly `parts`, in order.";

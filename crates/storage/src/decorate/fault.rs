@@ -21,7 +21,7 @@ use bytes::Bytes;
 use super::Operation;
 use crate::{
     Capabilities, Error, ErrorKind, Key, ListPage, Object, ObjectMeta, Part, PreparedPut, PresignOptions,
-    PutMode, ReadRange, Result, SharedDriver, StorageDriver, Upload, UploadEntry, Version,
+    PutMode, ReadRange, Result, SharedDriver, SignedUrl, StorageDriver, Upload, UploadEntry, Version,
 };
 
 pub use controls::Controls;
@@ -169,7 +169,7 @@ impl StorageDriver for Fault {
         self.answer(Operation::List, prefix, self.inner.list(prefix, start_after, limit)).await
     }
 
-    async fn presign_get(&self, key: &Key, options: &PresignOptions) -> Result<Option<String>> {
+    async fn presign_get(&self, key: &Key, options: &PresignOptions) -> Result<Option<SignedUrl>> {
         self.answer(Operation::PresignGet, key.as_str(), self.inner.presign_get(key, options)).await
     }
 

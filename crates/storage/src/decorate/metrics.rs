@@ -17,7 +17,8 @@ use futures_core::Stream;
 use super::{Class, Operation};
 use crate::{
     Body, ByteStream, Capabilities, Error, ErrorKind, Key, ListPage, Object, ObjectMeta, Part, PreparedPut,
-    PresignOptions, PutMode, ReadRange, Result, SharedDriver, StorageDriver, Upload, UploadEntry, Version,
+    PresignOptions, PutMode, ReadRange, Result, SharedDriver, SignedUrl, StorageDriver, Upload, UploadEntry,
+    Version,
 };
 
 pub use counters::{Counters, Counts};
@@ -145,7 +146,7 @@ impl StorageDriver for Metrics {
         self.observe(Operation::List, prefix, none, self.inner.list(prefix, start_after, limit)).await
     }
 
-    async fn presign_get(&self, key: &Key, options: &PresignOptions) -> Result<Option<String>> {
+    async fn presign_get(&self, key: &Key, options: &PresignOptions) -> Result<Option<SignedUrl>> {
         self.observe(Operation::PresignGet, key.as_str(), none, self.inner.presign_get(key, options)).await
     }
 

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use super::Operation;
 use crate::{
     Capabilities, Error, ErrorKind, Key, ListPage, Object, ObjectMeta, Part, PreparedPut, PresignOptions,
-    PutMode, ReadRange, Result, SharedDriver, StorageDriver, Upload, UploadEntry, Version,
+    PutMode, ReadRange, Result, SharedDriver, SignedUrl, StorageDriver, Upload, UploadEntry, Version,
 };
 
 /// How often and how soon to ask again.
@@ -159,7 +159,7 @@ impl StorageDriver for Retry {
         self.attempt(Operation::List, || self.inner.list(prefix, start_after, limit)).await
     }
 
-    async fn presign_get(&self, key: &Key, options: &PresignOptions) -> Result<Option<String>> {
+    async fn presign_get(&self, key: &Key, options: &PresignOptions) -> Result<Option<SignedUrl>> {
         self.attempt(Operation::PresignGet, || self.inner.presign_get(key, options)).await
     }
 

@@ -13,7 +13,8 @@ use futures_util::{StreamExt, stream};
 use super::Operation;
 use crate::{
     Body, ByteStream, Capabilities, Error, ErrorKind, Key, ListPage, Object, ObjectMeta, Part, PreparedPut,
-    PresignOptions, PutMode, ReadRange, Result, SharedDriver, StorageDriver, Upload, UploadEntry, Version,
+    PresignOptions, PutMode, ReadRange, Result, SharedDriver, SignedUrl, StorageDriver, Upload, UploadEntry,
+    Version,
 };
 
 /// How long each kind of call may take.
@@ -156,7 +157,7 @@ impl StorageDriver for Timeout {
         self.within(Operation::List, None, self.inner.list(prefix, start_after, limit)).await
     }
 
-    async fn presign_get(&self, key: &Key, options: &PresignOptions) -> Result<Option<String>> {
+    async fn presign_get(&self, key: &Key, options: &PresignOptions) -> Result<Option<SignedUrl>> {
         self.within(Operation::PresignGet, Some(key), self.inner.presign_get(key, options)).await
     }
 

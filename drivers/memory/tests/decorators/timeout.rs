@@ -8,7 +8,8 @@ use entrepot_driver_memory::MemoryDriver;
 use entrepot_storage::decorate::{Controls, Effect, Fault, Operation, Rule, Timeout, Timeouts};
 use entrepot_storage::{
     Body, Capabilities, Error, ErrorKind, Key, ListPage, Object, ObjectMeta, Part, PreparedPut,
-    PresignOptions, PutMode, ReadRange, Result, SharedDriver, StorageDriver, Upload, UploadEntry, Version,
+    PresignOptions, PutMode, ReadRange, Result, SharedDriver, SignedUrl, StorageDriver, Upload, UploadEntry,
+    Version,
 };
 use futures_util::{StreamExt, stream};
 
@@ -133,7 +134,7 @@ impl StorageDriver for Stalling {
         self.0.list(prefix, start_after, limit).await
     }
 
-    async fn presign_get(&self, key: &Key, options: &PresignOptions) -> Result<Option<String>> {
+    async fn presign_get(&self, key: &Key, options: &PresignOptions) -> Result<Option<SignedUrl>> {
         self.0.presign_get(key, options).await
     }
 

@@ -1,0 +1,52 @@
+//! What was found out about a store, for the person who runs the registry.
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// As it should be, or worth knowing.
+    Note,
+    /// Works, but something will be slower, dearer or less safe than it could be.
+    Warning,
+    /// Data would be lost or requests would fail.
+    Fault,
+}
+
+/// One thing found out about a store: what is so, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// How much it matters.
+    pub severity: Severity,
+    /// What was looked at: `lifecycle rules`, `permission s3:PutObject`.
+    pub subject: String,
+    /// What is so, as one sentence.
+    pub state: String,
+    /// What to do about it. Empty where nothing is.
+    pub remedy: String,
+}
+
+impl Finding {
+    /// Something that is as it should be.
+    pub fn note(subject: impl Into<String>, state: impl Into<String>) -> Self {
+        Self { severity: Severity::Note, subject: subject.into(), state: state.into(), remedy: String::new() }
+    }
+
+    /// Something that could be better, and how.
+    pub fn warning(subject: impl Into<String>, state: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Warning,
+            subject: subject.into(),
+            state: state.into(),
+            remedy: remedy.into(),
+        }
+    }
+
+    /// Something that has to change, and how.
+    pub fn fault(subject: impl Into<String>, state: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Fault,
+            subject: subject.into(),
+            state: state.into(),
+            remedy: remedy.into(),
+        }
+    }
+}

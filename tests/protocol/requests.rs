@@ -283,7 +283,7 @@ async fn reads(rows: &mut Vec<Row>) {
     row("HEAD manifest by tag", "0 / 1", Cost::of(0, 1, 1), meter.measure(head).await);
 
     let registry = meter.counted.clone();
-    let get = async move { registry.open_blob(&name(), &digest(0), BlobRange::Whole).await };
+    let get = async move { registry.read_blob(&name(), &digest(0), BlobRange::Whole).await };
     row("GET blob: link and bytes", "0 / 2", Cost::of(0, 2, 2), meter.measure(get).await);
 
     let registry = meter.counted.clone();

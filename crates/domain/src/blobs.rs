@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use entrepot_oci::{Digest, MediaType};
+use entrepot_storage::SignedUrl;
 use futures_core::stream::BoxStream;
 
 use crate::error::Result;
@@ -57,7 +58,7 @@ pub struct Content {
 #[derive(Debug)]
 pub enum Delivery {
     /// By a URL that is good for a while.
-    Redirect(String),
+    Redirect(SignedUrl),
     /// Through this process.
     Stream(OpenedRange),
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::redirects::Redirects;
+
 /// What the registry allows and for how long. Sizes are in bytes.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -43,6 +45,8 @@ pub struct Config {
     /// How long stored bytes that were found to have their digest are served without being hashed again.
     /// Zero hashes each whole blob each time. Default 1 h.
     pub verify_again_after: Duration,
+    /// Which pulls clients fetch elsewhere. Default: none.
+    pub redirects: Redirects,
     /// Rules for manifests.
     pub manifests: ManifestRules,
 }
@@ -133,6 +137,7 @@ impl Default for Config {
             tag_lookups_in_flight: 32,
             verify_again_after: HOUR,
             touch_after: 6 * HOUR,
+            redirects: Redirects::default(),
             manifests: ManifestRules::default(),
         }
     }

@@ -15,6 +15,7 @@ pub mod manifests;
 pub mod mutation;
 pub mod ports;
 pub mod record;
+pub mod redirects;
 pub mod referrers;
 pub mod registry;
 pub mod tags;

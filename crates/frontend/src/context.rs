@@ -1,13 +1,15 @@
 //! What a handler has at hand: what all requests share, and the one it serves.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::dev::RequestHead;
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use entrepot_api::{Endpoint, Locations};
 use entrepot_auth::Gate;
 use entrepot_domain::Registry;
+use entrepot_domain::redirects::Reader;
 use entrepot_oci::RepositoryName;
 
 use crate::config::Config;
@@ -45,6 +47,8 @@ pub(crate) struct Context<'a> {
     pub(crate) body: Rc<Inbound>,
     /// Scheme and authority for absolute addresses; empty for relative ones.
     pub(crate) origin: String,
+    /// The client's address; `None` where it is not known.
+    pub(crate) client: Option<IpAddr>,
 }
 
 impl Context<'_> {
@@ -59,6 +63,14 @@ impl Context<'_> {
     /// The repository of a resource that has one.
     pub(crate) fn repository(&self) -> &RepositoryName {
         self.target.repository.as_ref().expect("the router parses the name of every resource that has one")
+    }
+
+    /// Who asks, as far as that decides where a blob comes from.
+    pub(crate) fn reader(&self) -> Reader<'_> {
+        Reader {
+            address: self.client,
+            agent: self.head.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()),
+        }
     }
 
     /// Whether the request's repository takes no writes now.

@@ -87,7 +87,8 @@ pub(crate) fn context<'a>(
     target: Target,
 ) -> Context<'a> {
     let origin = client.origin(&shared.config);
-    Context { shared: shared.clone(), endpoint, target, head, body: body.clone(), origin }
+    let client = client.address;
+    Context { shared: shared.clone(), endpoint, target, head, body: body.clone(), origin, client }
 }
 
 /// Finds the row for a request and parses what its path names.

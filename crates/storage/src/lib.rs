@@ -18,6 +18,7 @@ pub mod error;
 pub mod finding;
 pub mod key;
 pub mod object;
+pub mod signer;
 pub mod upload;
 
 pub use append::{AppendOptions, AppendState, Appender, Finished, PartBudget, Suspended, Tail};

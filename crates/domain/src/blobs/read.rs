@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::layout;
 use crate::ports::{CacheKey, CacheValue, CachedLink};
 use crate::record::{ATTEMPTS, Life, Pointer, RepositoryEntry, Slot, Swap};
+use crate::redirects::{Pull, Reader};
 use crate::registry::{Inner, Registry};
 
 impl Registry {
@@ -40,45 +41,82 @@ impl Registry {
         }
     }
 
-    /// Opens a blob or a range of it. A manifest of the repository is served as well, by its digest.
+    /// Opens a blob or a range of it for `reader`, or says where it is to be had. A manifest of the
+    /// repository is served as well, by its digest.
+    ///
+    /// A redirect rests on the link alone, cached or read, and asks the store for nothing else: where a
+    /// crash left a link to bytes that are gone, it is the store that says so.
     pub async fn open_blob(
         &self,
         name: &RepositoryName,
         digest: &Digest,
         range: BlobRange,
+        reader: Reader<'_>,
     ) -> Result<Delivery> {
         let Some(link) = self.0.readable_link(name, digest).await? else {
-            return self.0.open_manifest_bytes(name, digest, range).await;
+            return self.0.open_manifest_bytes(name, digest, range).await.map(Delivery::Stream);
         };
+        if link.size > 0 {
+            let pull = Pull { reader, repository: name, size: link.size };
+            let now = self.0.clock.now();
+            let type_name = entrepot_oci::media_type::OCTET_STREAM;
+            if let Some(url) = self.0.config.redirects.url(&pull, &link.instance, type_name, now).await? {
+                return Ok(Delivery::Redirect(url));
+            }
+        }
+        self.0.read_linked(name, digest, &link, range).await.map(Delivery::Stream)
+    }
+
+    /// Opens a blob or a range of it, to be served through this process whatever the rules say.
+    pub async fn read_blob(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+        range: BlobRange,
+    ) -> Result<OpenedRange> {
+        match self.0.readable_link(name, digest).await? {
+            Some(link) => self.0.read_linked(name, digest, &link, range).await,
+            None => self.0.open_manifest_bytes(name, digest, range).await,
+        }
+    }
+}
+
+impl Inner {
+    /// Opens the bytes a link leads to.
+    async fn read_linked(
+        self: &Arc<Self>,
+        name: &RepositoryName,
+        digest: &Digest,
+        link: &CachedLink,
+        range: BlobRange,
+    ) -> Result<OpenedRange> {
         let content = Content { media_type: octet_stream(), digest: *digest, size: link.size };
         if content.size == 0 && range == BlobRange::Whole {
             return Ok(whole(content, 0..0, Bytes::new()));
         }
-        let object = match self.0.store.get(&link.instance, range.clone()).await {
-            Err(error) if error.is_not_found() => self.0.reopen(name, digest, &link.instance, range).await?,
+        let object = match self.store.get(&link.instance, range.clone()).await {
+            Err(error) if error.is_not_found() => self.reopen(name, digest, &link.instance, range).await?,
             answer => answer?,
         };
         if object.meta.size != content.size {
             return Err(damaged(&object.meta.key, content.size, object.meta.size));
         }
         let is_whole = object.range == (0..content.size);
-        let lasting = self.0.config.verify_again_after;
-        let wants_hashing = is_whole && !self.0.verified.contains(&object.meta, self.0.clock.now(), lasting);
+        let lasting = self.config.verify_again_after;
+        let wants_hashing = is_whole && !self.verified.contains(&object.meta, self.clock.now(), lasting);
         let body = match object.body {
             Body::Whole(bytes) if wants_hashing => {
-                BlobBody::Whole(self.0.checked(bytes, digest, &object.meta)?)
+                BlobBody::Whole(self.checked(bytes, digest, &object.meta)?)
             }
             Body::Whole(bytes) => BlobBody::Whole(bytes),
             Body::Stream(stream) if wants_hashing => {
-                BlobBody::Stream(verified(Arc::clone(&self.0), stream, digest, object.meta))
+                BlobBody::Stream(verified(Arc::clone(self), stream, digest, object.meta))
             }
             Body::Stream(stream) => BlobBody::Stream(stream.map(|chunk| chunk.map_err(Error::from)).boxed()),
         };
-        Ok(Delivery::Stream(OpenedRange { content, range: object.range, body }))
+        Ok(OpenedRange { content, range: object.range, body })
     }
-}
 
-impl Inner {
     /// The repository's link, from the cache or the store.
     async fn readable_link(&self, name: &RepositoryName, digest: &Digest) -> Result<Option<CachedLink>> {
         let cache_key = CacheKey::Link(name.clone(), *digest);
@@ -188,7 +226,7 @@ impl Inner {
         name: &RepositoryName,
         digest: &Digest,
         range: BlobRange,
-    ) -> Result<Delivery> {
+    ) -> Result<OpenedRange> {
         let Some(manifest) = self.committed_manifest(name, digest).await? else {
             return Err(self.blob_unknown(name.clone(), *digest));
         };
@@ -211,8 +249,8 @@ impl Inner {
     }
 }
 
-fn whole(content: Content, range: std::ops::Range<u64>, bytes: Bytes) -> Delivery {
-    Delivery::Stream(OpenedRange { content, range, body: BlobBody::Whole(bytes) })
+fn whole(content: Content, range: std::ops::Range<u64>, bytes: Bytes) -> OpenedRange {
+    OpenedRange { content, range, body: BlobBody::Whole(bytes) }
 }
 
 /// A whole blob on its way, hashed as it passes. Its last chunk is held back until all of it has the right

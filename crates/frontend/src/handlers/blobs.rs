@@ -60,7 +60,7 @@ fn ranges(context: &Context<'_>, digest: &Digest) -> Option<Ranges> {
 }
 
 async fn open(context: &Context<'_>, digest: &Digest, range: BlobRange) -> Result<Delivery, Error> {
-    context.registry().open_blob(context.repository(), digest, range).await
+    context.registry().open_blob(context.repository(), digest, range, context.reader()).await
 }
 
 /// Sends nothing before the first bytes are there.

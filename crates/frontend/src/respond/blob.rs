@@ -33,7 +33,7 @@ pub(crate) fn not_modified(context: &Context<'_>, known: &Known) -> Answer {
 /// A whole blob.
 pub(crate) fn whole(context: &Context<'_>, digest: &Digest, delivery: Delivery) -> Answer {
     match delivery {
-        Delivery::Redirect(url) => redirect(digest, &url),
+        Delivery::Redirect(signed) => redirect(digest, &signed.url),
         Delivery::Stream(opened) => streamed(context, Status::Ok, opened),
     }
 }
@@ -41,7 +41,7 @@ pub(crate) fn whole(context: &Context<'_>, digest: &Digest, delivery: Delivery) 
 /// One range of a blob. A redirect carries it along: the client repeats its `Range` there.
 pub(crate) fn range(context: &Context<'_>, digest: &Digest, delivery: Delivery) -> Answer {
     match delivery {
-        Delivery::Redirect(url) => redirect(digest, &url),
+        Delivery::Redirect(signed) => redirect(digest, &signed.url),
         Delivery::Stream(opened) => {
             let place = content_range(&opened.range, opened.content.size);
             streamed(context, Status::PartialContent, opened).text(header::CONTENT_RANGE, &place)

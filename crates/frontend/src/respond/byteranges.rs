@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use entrepot_api::{Status, header};
+use entrepot_domain::Registry;
 use entrepot_domain::blobs::{BlobBody, BlobRange, BodyStream, Content as Known, Delivery};
-use entrepot_domain::{Error, Registry};
 use entrepot_oci::RepositoryName;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -26,9 +26,10 @@ pub(crate) async fn answer(
     parts: Vec<Range<u64>>,
 ) -> Result<Answer, Failed> {
     let (registry, name) = (context.registry().clone(), context.repository().clone());
-    let opened = registry.open_blob(&name, &known.digest, BlobRange::Bounded(parts[0].clone())).await;
+    let range = BlobRange::Bounded(parts[0].clone());
+    let opened = registry.open_blob(&name, &known.digest, range, context.reader()).await;
     let first = match opened.map_err(|error| from_domain(context, error))? {
-        Delivery::Redirect(url) => return Ok(redirect(&known.digest, &url)),
+        Delivery::Redirect(signed) => return Ok(redirect(&known.digest, &signed.url)),
         Delivery::Stream(opened) => opened.body,
     };
     // Content named by its digest cannot contain a boundary made from that digest but by design, and
@@ -99,14 +100,8 @@ async fn open(
     known: &Known,
     range: Range<u64>,
 ) -> entrepot_domain::Result<BodyStream> {
-    match registry.open_blob(name, &known.digest, BlobRange::Bounded(range)).await? {
-        Delivery::Stream(opened) => Ok(into_stream(opened.body)),
-        // Whether a blob is redirected cannot change within one answer but by a change of policy.
-        Delivery::Redirect(_) => Err(Error::Busy {
-            reason: "the blob is served elsewhere now",
-            retry_after: std::time::Duration::from_secs(1),
-        }),
-    }
+    let opened = registry.read_blob(name, &known.digest, BlobRange::Bounded(range)).await?;
+    Ok(into_stream(opened.body))
 }
 
 fn into_stream(body: BlobBody) -> BodyStream {

@@ -1,0 +1,79 @@
+//! Addresses and the paths behind them.
+
+use std::fmt::Write as _;
+
+use entrepot_storage::Key;
+
+use crate::AddressError;
+
+/// Scheme, authority and perhaps a path, without a slash at the end: what keys are put behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Base(String);
+
+impl Base {
+    /// Reads `https://host/path/`. Without a scheme `https` is meant, as in distribution.
+    pub(crate) fn parse(text: &str) -> Result<Self, AddressError> {
+        let refuse = |reason| AddressError { address: text.to_owned(), reason };
+        let whole = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+        let Some(rest) = whole.strip_prefix("https://").or_else(|| whole.strip_prefix("http://")) else {
+            return Err(refuse("only http and https lead to a server"));
+        };
+        if rest.is_empty() || rest.starts_with('/') {
+            return Err(refuse("it names no host"));
+        }
+        if rest.bytes().any(|byte| byte.is_ascii_control() || b" ?#\"<>\\@".contains(&byte))
+            || !rest.is_ascii()
+        {
+            return Err(refuse("a host and a path are expected, without a query, a user or spaces"));
+        }
+        Ok(Self(whole.trim_end_matches('/').to_owned()))
+    }
+
+    /// The address of `key` below `root`, a prefix of keys that may be empty.
+    pub(crate) fn join(&self, root: &str, key: &Key) -> String {
+        let mut url = self.0.clone();
+        let root = root.trim_matches('/');
+        for part in [root, key.as_str()].into_iter().filter(|part| !part.is_empty()) {
+            url.push('/');
+            escape_into(part, &mut url);
+        }
+        url
+    }
+}
+
+/// Percent-encodes everything but unreserved characters (RFC 3986, section 2.3) and slashes.
+fn escape_into(text: &str, url: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            url.push(char::from(byte));
+        } else {
+            write!(url, "%{byte:02X}").unwrap_or_else(|_| unreachable!("text takes text"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_put_behind_the_address_and_below_the_root() {
+        let key: Key = "data/ab/01!x".parse().unwrap();
+
+        for address in ["https://cdn.example.com", "https://cdn.example.com/", "cdn.example.com"] {
+            let base = Base::parse(address).unwrap();
+            assert_eq!(base.join("", &key), "https://cdn.example.com/data/ab/01%21x");
+            assert_eq!(base.join("/a b/", &key), "https://cdn.example.com/a%20b/data/ab/01%21x");
+        }
+        assert_eq!(Base::parse("http://h:8080/x/").unwrap().join("", &key), "http://h:8080/x/data/ab/01%21x");
+    }
+
+    #[test]
+    fn what_is_no_server_is_refused() {
+        for address in
+            ["", "https://", "ftp://host", "https:///path", "https://u:p@host", "https://h?q", "h h"]
+        {
+            assert!(Base::parse(address).is_err(), "{address:?}");
+        }
+    }
+}

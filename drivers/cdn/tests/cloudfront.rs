@@ -1,0 +1,140 @@
+//! URLs as CloudFront checks them: the signature over the policy it rebuilds, with the public key it was given.
+
+use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use entrepot_driver_cdn::{CloudFront, CloudFrontConfig};
+use entrepot_storage::signer::UrlSigner;
+use entrepot_storage::{Key, PresignOptions};
+use rcgen::{KeyPair, PublicKeyData as _};
+use ring::signature::{self, RsaKeyPair, UnparsedPublicKey};
+
+/// Generated for this test with `openssl genrsa -traditional 2048`; it guards nothing.
+const RSA: &str = include_str!("keys/rsa-pkcs1.pem");
+
+fn rsa_public() -> Vec<u8> {
+    let body: String = RSA.lines().filter(|line| !line.starts_with('-')).collect();
+    let pair = RsaKeyPair::from_der(&STANDARD.decode(body).expect("Base64")).expect("a key");
+    pair.public().as_ref().to_vec()
+}
+
+fn config(key: &Path) -> CloudFrontConfig {
+    CloudFrontConfig {
+        base_url: "https://cdn.example.com/".into(),
+        root_directory: "/registry".into(),
+        private_key: key.to_owned(),
+        key_pair_id: "K2JCJMDEHXQW5F".into(),
+    }
+}
+
+fn options(begin: u64) -> PresignOptions {
+    PresignOptions {
+        signed_at: UNIX_EPOCH + Duration::from_secs(begin),
+        expires_in: Duration::from_secs(1200),
+        content_type: None,
+    }
+}
+
+fn url(signer: &CloudFront, begin: u64) -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let key: Key = "data/ab/0123".parse().expect("a key");
+    let signed = runtime.block_on(signer.sign(&key, &options(begin))).expect("it signs").expect("a URL");
+    assert_eq!(signed.expires_at, UNIX_EPOCH + Duration::from_secs(begin + 1200));
+    signed.url
+}
+
+/// The value of a parameter of the query.
+fn parameter<'a>(url: &'a str, name: &str) -> &'a str {
+    let (_, query) = url.split_once('?').expect("a query");
+    query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')).expect("the parameter")
+}
+
+fn judge(url: &str, key: &UnparsedPublicKey<&[u8]>) -> bool {
+    let resource = "https://cdn.example.com/registry/data/ab/0123";
+    assert!(url.starts_with(&format!("{resource}?")), "{url}");
+    assert_eq!(
+        (parameter(url, "Key-Pair-Id"), parameter(url, "Hash-Algorithm")),
+        ("K2JCJMDEHXQW5F", "SHA256")
+    );
+    let expires = parameter(url, "Expires");
+    let policy = format!(
+        "{{\"Statement\":[{{\"Resource\":\"{resource}\",\"Condition\":{{\"DateLessThan\":{{\"AWS:EpochTime\":{expires}}}}}}}]}}"
+    );
+    let text = parameter(url, "Signature").replace('-', "+").replace('~', "/").replace('_', "=");
+    key.verify(policy.as_bytes(), &STANDARD.decode(text).expect("Base64")).is_ok()
+}
+
+#[test]
+fn an_rsa_key_signs_the_same_url_on_every_process() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("key.pem");
+    std::fs::write(&path, RSA).unwrap();
+    let (one, other) = (CloudFront::open(config(&path)).unwrap(), CloudFront::open(config(&path)).unwrap());
+    let public = rsa_public();
+    let public = UnparsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, &*public);
+
+    let first = url(&one, 1_767_290_400);
+
+    assert!(judge(&first, &public));
+    assert_eq!(parameter(&first, "Expires"), "1767291600");
+    assert_eq!(first, url(&other, 1_767_290_400));
+    assert_ne!(first, url(&one, 1_767_291_000));
+}
+
+#[test]
+fn a_key_on_p256_signs_and_a_replaced_one_is_used_from_the_next_span_on() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("key.pem");
+    let (old, new) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    std::fs::write(&path, old.serialize_pem()).unwrap();
+    let signer = CloudFront::open(config(&path)).unwrap();
+    let public = |key: &KeyPair| key.der_bytes().to_vec();
+    let (old_bytes, new_bytes) = (public(&old), public(&new));
+    let old_key = UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_ASN1, &*old_bytes);
+    let new_key = UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_ASN1, &*new_bytes);
+
+    let before = url(&signer, 600);
+    assert!(judge(&before, &old_key));
+    std::fs::write(&path, new.serialize_pem()).unwrap();
+    assert_eq!(url(&signer, 600), before, "a span keeps its URLs");
+    assert!(judge(&url(&signer, 1200), &new_key));
+
+    std::fs::write(&path, "no key").unwrap();
+    assert!(judge(&url(&signer, 1800), &new_key), "an unfit file does not stop pulls");
+}
+
+#[test]
+fn what_cannot_sign_is_refused_at_start_with_its_path() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("key.pem");
+    let missing = CloudFront::open(config(&path)).unwrap_err().to_string();
+    assert!(missing.contains("key.pem"), "{missing}");
+
+    let foreign = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    for content in
+        ["", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", &foreign.serialize_pem()]
+    {
+        std::fs::write(&path, content).unwrap();
+        let refused = CloudFront::open(config(&path)).unwrap_err().to_string();
+        assert!(refused.contains("RSA or ECDSA P-256"), "{refused}");
+    }
+    std::fs::write(&path, RSA).unwrap();
+    let unnamed = CloudFrontConfig { key_pair_id: "a&b".into(), ..config(&path) };
+    assert!(CloudFront::open(unnamed).is_err());
+}
+
+#[test]
+fn the_key_is_in_no_debug_output() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("key.pem");
+    std::fs::write(&path, RSA).unwrap();
+    let signer = CloudFront::open(config(&path)).unwrap();
+    let signed = url(&signer, 600);
+
+    let printed = format!("{signer:?}");
+
+    assert!(!printed.contains(parameter(&signed, "Signature")), "{printed}");
+    assert!(!printed.contains(RSA.lines().nth(3).unwrap()), "{printed}");
+}

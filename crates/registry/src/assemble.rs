@@ -96,7 +96,7 @@ pub async fn registry(config: &Config, store: SharedDriver) -> Result<Registry, 
             })?
         }
     };
-    let settings = domain(config)?;
+    let settings = domain(config, &store)?;
     Ok(Registry::new(Parts {
         store,
         cache: cache(&config.storage.cache),
@@ -121,7 +121,7 @@ fn cache(config: &config::Cache) -> Arc<dyn Cache> {
     Arc::new(MemoryCache::new(entrepot_cache::Config { capacity_bytes: capacity, ..defaults }))
 }
 
-fn domain(config: &Config) -> Result<entrepot_domain::Config, AssemblyError> {
+fn domain(config: &Config, store: &SharedDriver) -> Result<entrepot_domain::Config, AssemblyError> {
     let Config { storage, uploads, limits, .. } = config;
     let defaults = entrepot_domain::Config::default();
     Ok(entrepot_domain::Config {
@@ -138,6 +138,7 @@ fn domain(config: &Config) -> Result<entrepot_domain::Config, AssemblyError> {
             0 => defaults.tag_lookups_in_flight,
             limit => limit,
         },
+        redirects: crate::redirects::assemble(config, store)?,
         manifests: manifest_rules(config)?,
         ..defaults
     })

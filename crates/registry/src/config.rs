@@ -64,8 +64,9 @@ pub use schema::document as json_schema;
 pub use secret::Secret;
 pub use show::yaml as show;
 pub use storage::{
-    Backend, Cache, CacheKind, Delete, Filesystem, Inmemory, Maintenance, Readonly, Redirect, Storage, Tag,
-    UploadPurging,
+    AwsFilter, Azure, AzureAccess, AzureCredentials, Backend, Cache, CacheKind, Cloudfront, Delete,
+    Filesystem, FilterBy, Gcs, GcsAccess, GcsHmac, GcsKey, Inmemory, Maintenance, Middleware, Readonly,
+    Redirect, RedirectAction, RedirectRule, S3, S3Keys, Storage, StorageMiddleware, Tag, UploadPurging,
 };
 pub use surroundings::{Imagined, Process, Surroundings};
 pub use tls::{CipherSuite, ClientAuth, Tls, TlsVersion};
@@ -95,6 +96,9 @@ pub struct Config {
     /// Who may use the registry.
     #[serde(skip_serializing_if = "Auth::is_unwritten")]
     pub auth: Auth,
+    /// What is put around the store.
+    #[serde(skip_serializing_if = "Middleware::is_empty")]
+    pub middleware: Middleware,
     /// The server.
     pub http: Http,
     /// The list of repositories.
@@ -142,9 +146,8 @@ struct Written {
     uploads: uploads::Written,
     limits: uploads::WrittenLimits,
     auth: auth::Written,
-    // Nothing in these two works yet, so what is left of them is empty.
-    #[serde(rename = "middleware")]
-    _middleware: Json,
+    middleware: storage::WrittenMiddleware,
+    // Nothing in this works yet, so what is left of it is empty.
     #[serde(rename = "policy")]
     _policy: Json,
     http: http::Written,
@@ -233,11 +236,14 @@ impl Written {
     fn settle(self, settling: &mut Settling<'_>) -> Config {
         let storage = self.storage.settle(settling);
         let http = self.http.settle(settling);
+        let middleware = self.middleware.settle(settling);
+        storage::check_names(&storage.redirect, &middleware, settling);
         Config {
             log: self.log.settle(),
             uploads: self.uploads.settle(storage.maintenance.upload_purging, settling),
             limits: self.limits.settle(),
             auth: self.auth.settle(&http, settling),
+            middleware,
             catalog: self.catalog.settle(),
             tags: self.tags.settle(),
             validation: self.validation.settle(settling),

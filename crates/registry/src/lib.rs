@@ -8,4 +8,5 @@ pub mod cli;
 pub mod config;
 pub mod health;
 pub mod observe;
+pub mod redirects;
 pub mod serve;

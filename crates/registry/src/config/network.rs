@@ -36,7 +36,7 @@ impl Network {
     }
 
     /// Reads `10.0.0.0/8` or a single address.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let wrong = || format!("`{text}` is no network; write for example 10.0.0.0/8, fd00::/8 or 127.0.0.1");
         let (address, bits) = match text.split_once('/') {
             Some((address, bits)) => (address, Some(bits)),

@@ -43,6 +43,11 @@ pub(super) fn format(bytes: u64) -> String {
     }
 }
 
+/// A size that may be left out: `Option<Size>`.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Size(#[serde(deserialize_with = "deserialize")] pub(super) u64);
+
 pub(super) fn serialize<S: Serializer>(bytes: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&format(*bytes))
 }

@@ -1,5 +1,10 @@
 //! Where data lies, how it is cached and what is done to it in the background.
 
+mod azure;
+mod gcs;
+mod redirect;
+mod s3;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +13,14 @@ use serde::{Deserialize, Serialize};
 use super::duration;
 use super::keys::Milestone;
 use super::settle::Settling;
+
+pub use azure::{Azure, AzureAccess, AzureCredentials};
+pub use gcs::{Gcs, GcsAccess, GcsHmac, GcsKey};
+pub use redirect::{
+    AwsFilter, Cloudfront, FilterBy, Middleware, Redirect, RedirectAction, RedirectRule, StorageMiddleware,
+};
+pub(super) use redirect::{WrittenMiddleware, check_names};
+pub use s3::{S3, S3Keys};
 
 /// The directory used when nothing was written about storage.
 const DEFAULT_DIRECTORY: &str = "./entrepot-data";
@@ -22,8 +35,11 @@ const MOST_DESCRIPTORS: u64 = 1_000_000;
 pub(super) struct Written {
     filesystem: Option<Filesystem>,
     inmemory: Option<Inmemory>,
+    s3: Option<s3::Written>,
+    azure: Option<azure::Written>,
+    gcs: Option<gcs::Written>,
     delete: Delete,
-    redirect: Redirect,
+    redirect: redirect::Written,
     cache: WrittenCache,
     tag: Tag,
     maintenance: Maintenance,
@@ -55,13 +71,19 @@ pub struct Storage {
 }
 
 /// The store.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Backend {
     /// A directory.
     Filesystem(Filesystem),
     /// Memory, for tests.
     Inmemory(Inmemory),
+    /// Amazon S3, or a store that speaks its protocol.
+    S3(Box<S3>),
+    /// Azure Blob Storage.
+    Azure(Box<Azure>),
+    /// Google Cloud Storage.
+    Gcs(Box<Gcs>),
 }
 
 /// A directory.
@@ -88,14 +110,6 @@ pub struct Inmemory {}
 pub struct Delete {
     /// Whether clients may delete. Default: true.
     pub enabled: bool,
-}
-
-/// Pulls that clients fetch from the store directly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Redirect {
-    /// Never redirect, even where the store could serve a client. Default: false.
-    pub disable: bool,
 }
 
 /// The cache of descriptors.
@@ -167,17 +181,23 @@ pub struct Readonly {
 
 impl Written {
     pub(super) fn settle(self, settling: &mut Settling<'_>) -> Storage {
-        let backend = match (self.filesystem, self.inmemory) {
-            (Some(filesystem), _) => Backend::Filesystem(filesystem.settle(settling)),
-            (None, Some(inmemory)) => Backend::Inmemory(inmemory),
-            (None, None) => {
-                Backend::Filesystem(Filesystem { root_directory: DEFAULT_DIRECTORY.into(), max_threads: 100 })
-            }
+        let by_default = || Filesystem { root_directory: DEFAULT_DIRECTORY.into(), max_threads: 100 };
+        // That at most one is written was checked with the table.
+        let backend = if let Some(s3) = self.s3 {
+            Backend::S3(Box::new(s3.settle(settling)))
+        } else if let Some(azure) = self.azure {
+            Backend::Azure(Box::new(azure.settle(settling)))
+        } else if let Some(gcs) = self.gcs {
+            Backend::Gcs(Box::new(gcs.settle(settling)))
+        } else if let Some(inmemory) = self.inmemory {
+            Backend::Inmemory(inmemory)
+        } else {
+            Backend::Filesystem(self.filesystem.map_or_else(by_default, |written| written.settle(settling)))
         };
         Storage {
             backend,
             delete: self.delete,
-            redirect: self.redirect,
+            redirect: self.redirect.settle(settling),
             cache: self.cache.settle(settling),
             tag: self.tag,
             maintenance: self.maintenance,

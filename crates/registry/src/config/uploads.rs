@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::duration;
 use super::settle::Settling;
+use super::size::{self, Size};
 use super::storage::UploadPurging;
-use super::{duration, size};
 
 /// Long enough for a client that comes back the next morning.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 3600);
@@ -24,10 +25,6 @@ pub(super) struct Written {
     replay_window: Duration,
     token_lifetime: Option<Lifetime>,
 }
-
-#[derive(Debug, Deserialize)]
-#[serde(transparent)]
-struct Size(#[serde(deserialize_with = "size::deserialize")] u64);
 
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]

@@ -1,6 +1,11 @@
 //! Rows of `auth`, `middleware` and `policy`.
 
-use super::{Fate, Key, Kind, Milestone};
+use std::time::Duration;
+
+use super::{Fate, Key, Kind, Milestone, YEAR, duration};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 
 const OPEN: &str = "until then write `auth: none` and let a proxy in front decide who may enter";
 const NOT_YET: Fate = Fate::NotYet(Milestone::Authentication, OPEN);
@@ -40,7 +45,7 @@ pub(super) const KEYS: &[Key] = &[
         .example("[EdDSA, HS256]"),
     Key::new("auth.token.autoredirect", Kind::Flag, "Derives the realm from the request.").example("true"),
     Key::new("auth.token.autoredirectpath", Kind::Text, "The path of such a realm.").example("/auth/token/"),
-    Key::new("middleware", Kind::Section, "Go code compiled into distribution, wrapped around its parts."),
+    Key::new("middleware", Kind::Section, "What is put around the registry's parts. In distribution Go code compiled into it; here only what stands for its storage middlewares."),
     Key::new("middleware.registry", Kind::Items, "Middleware around the registry.")
         .fate(Fate::Refused(
             "middleware is Go code compiled into distribution and has no counterpart; remove it",
@@ -61,51 +66,40 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("middleware.repository[].disabled", Kind::Flag, "Leaves the middleware out.").example("true"),
     Key::new("middleware.repository[].options", Kind::Anything, "What the middleware is told.")
         .example("{foo: bar}"),
-    Key::new("middleware.storage", Kind::Items, "Where redirected pulls go: `cloudfront` or `redirect`.")
-        .fate(Fate::NotYet(
-            Milestone::ObjectStorage,
-            "until then remove it: blobs are served by the registry itself",
-        ))
+    Key::new("middleware.storage", Kind::Items, "Where redirected pulls go instead of to the store: the last one that is not disabled.")
         .example("[{name: redirect, options: {baseurl: https://example.com/}}]"),
-    Key::new("middleware.storage[].name", Kind::Text, "`cloudfront` or `redirect`.").example("cloudfront"),
-    Key::new("middleware.storage[].disabled", Kind::Flag, "Leaves the middleware out.").example("true"),
-    Key::new(
-        "middleware.storage[].options",
-        Kind::Section,
-        "Where clients are sent, and with what signature.",
-    ),
-    Key::new("middleware.storage[].options.baseurl", Kind::Text, "The address clients are sent to.")
+    Key::new("middleware.storage[].name", Kind::OneOf(&["cloudfront", "redirect", "rewrite"]), "`cloudfront`: signed URLs of Amazon CloudFront. `redirect`: the object's key behind another address, not signed. `rewrite`: the store's own URL with another scheme, host or a shorter path.")
+        .required()
+        .example("redirect"),
+    Key::new("middleware.storage[].disabled", Kind::Flag, "Leaves the middleware out.")
+        .default("false")
+        .example("true"),
+    Key::new("middleware.storage[].options", Kind::Section, "Where clients are sent, and with what signature."),
+    Key::new("middleware.storage[].options.baseurl", Kind::Text, "For cloudfront and redirect: the address clients are sent to.")
         .example("https://my.cloudfronted.domain.com/"),
-    Key::new(
-        "middleware.storage[].options.privatekey",
-        Kind::Path,
-        "The key that signs CloudFront addresses.",
-    )
-    .example("/path/to/pem"),
-    Key::new("middleware.storage[].options.keypairid", Kind::Text, "The name of that key.")
+    Key::new("middleware.storage[].options.privatekey", Kind::Path, "For cloudfront: the private key in PEM, RSA or ECDSA P-256. Read again while the registry runs.")
+        .example("/path/to/pem"),
+    Key::new("middleware.storage[].options.keypairid", Kind::Text, "For cloudfront: the name of that key.")
         .example("cloudfrontkeypairid"),
-    Key::new("middleware.storage[].options.duration", Kind::Text, "How long a signed address is good for.")
+    Key::new("middleware.storage[].options.duration", duration(MINUTE, WEEK), "For cloudfront: how long a URL is good for, as `storage.redirect.ttl`, before which it goes.")
         .example("3000s"),
-    Key::new(
-        "middleware.storage[].options.ipfilteredby",
-        Kind::Text,
-        "Which clients go to S3 instead: none, aws or awsregion.",
-    )
-    .example("awsregion"),
-    Key::new("middleware.storage[].options.awsregion", Kind::Text, "The regions whose clients go to S3.")
+    Key::new("middleware.storage[].options.ipfilteredby", Kind::OneOf(&["none", "aws", "awsregion"]), "For cloudfront: which clients go to S3 instead. aws: all of Amazon's; awsregion: those of `awsregion`.")
+        .default("none")
+        .example("aws"),
+    Key::new("middleware.storage[].options.awsregion", Kind::Text, "For cloudfront: the regions whose clients go to S3, with commas between.")
         .example("\"us-east-1, us-east-2\""),
-    Key::new(
-        "middleware.storage[].options.updatefrequency",
-        Kind::Text,
-        "How often Amazon's address ranges are fetched.",
-    )
-    .example("12h"),
-    Key::new(
-        "middleware.storage[].options.iprangesurl",
-        Kind::Text,
-        "Where Amazon's address ranges are fetched.",
-    )
-    .example("https://ip-ranges.amazonaws.com/ip-ranges.json"),
+    Key::new("middleware.storage[].options.updatefrequency", duration(MINUTE, YEAR), "For cloudfront: how often Amazon's address ranges are fetched.")
+        .default("12h")
+        .example("24h"),
+    Key::new("middleware.storage[].options.iprangesurl", Kind::Text, "For cloudfront: where Amazon's address ranges are fetched.")
+        .default("https://ip-ranges.amazonaws.com/ip-ranges.json")
+        .example("https://mirror.example.com/ip-ranges.json"),
+    Key::new("middleware.storage[].options.scheme", Kind::OneOf(&["http", "https"]), "For rewrite: the scheme to put in.")
+        .example("https"),
+    Key::new("middleware.storage[].options.host", Kind::Text, "For rewrite: the host to put in, with a port if it needs one.")
+        .example("images.example.com"),
+    Key::new("middleware.storage[].options.trimpathprefix", Kind::Text, "For rewrite: what is taken off the beginning of the path.")
+        .example("/bucketname"),
     Key::new("policy", Kind::Section, "What may be stored."),
     Key::new("policy.repository", Kind::Section, "What repositories may hold."),
     Key::new(

@@ -26,6 +26,36 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("storage.redirect.disable", Kind::Flag, "Sends every blob through the registry, even where the store could serve it by itself. The filesystem never can.")
         .default("false")
         .example("true"),
+    Key::new("storage.redirect.ttl", duration(MINUTE, Duration::from_secs(7 * 24 * 3600)), "How long a redirected pull's URL is good for when it is new; one that is handed out has at least half of it left. All replicas hand out the same URL for half this time, so caches by URL work. Choose 5m where images are private.")
+        .ours()
+        .default("20m")
+        .example("5m"),
+    Key::new("storage.redirect.min_size", Kind::Size(0, u64::MAX), "Blobs smaller than this come through the registry, which saves the client a connection.")
+        .ours()
+        .default("0")
+        .example("64KiB"),
+    Key::new("storage.redirect.rules", Kind::Items, "Which pulls go where; the first rule that fits decides, and without one all are redirected.")
+        .ours()
+        .example("[{action: proxy, networks: [10.0.0.0/8]}]"),
+    Key::new("storage.redirect.rules[].action", Kind::Text, "`presign` sends the client to the store, `cdn:<name>` to the middleware of that name, `proxy` serves the blob through the registry, verified.")
+        .ours()
+        .required()
+        .example("proxy"),
+    Key::new("storage.redirect.rules[].networks", Kind::Texts, "Only clients in these networks. Behind a proxy, `http.trusted_proxies` has to name it.")
+        .ours()
+        .example("[10.0.0.0/8, fd00::/8]"),
+    Key::new("storage.redirect.rules[].repositories", Kind::Texts, "Only these repositories; `*` stands for any text without a slash, `**` for any text.")
+        .ours()
+        .example("[team/*, public/**]"),
+    Key::new("storage.redirect.rules[].user_agent", Kind::Text, "Only clients whose User-Agent holds something like this regular expression.")
+        .ours()
+        .example("^containerd/"),
+    Key::new("storage.redirect.rules[].min_size", Kind::Size(0, u64::MAX), "Only blobs of this size or larger.")
+        .ours()
+        .example("1MiB"),
+    Key::new("storage.redirect.rules[].max_size", Kind::Size(0, u64::MAX), "Only blobs of this size or smaller.")
+        .ours()
+        .example("1GiB"),
     Key::new("storage.cache", Kind::Section, "The cache of descriptors in front of the store."),
     Key::new("storage.cache.blobdescriptor", Kind::OneOf(&["inmemory", "redis"]), "Where descriptors are cached. `redis` arrives with the fleet milestone.")
         .default("inmemory")

@@ -1,0 +1,232 @@
+//! Where pulls go: the rules of the configuration, made into what the domain asks.
+
+mod aws_ranges;
+
+use std::sync::Arc;
+
+use entrepot_domain::redirects::{Pull, PullPattern, Redirects, Route};
+use entrepot_driver_cdn::{CloudFront, CloudFrontConfig, Redirect, Rewrite, RewriteConfig};
+use entrepot_storage::SharedDriver;
+use entrepot_storage::signer::{StoreSigner, UrlSigner};
+use regex::Regex;
+
+use crate::assemble::AssemblyError;
+use crate::config::{
+    self, AwsFilter, Backend, Config, FilterBy, Network, RedirectAction, RedirectRule, StorageMiddleware,
+};
+use aws_ranges::AwsRanges;
+
+/// The rules for pulls over `store`. A store without URLs of its own serves everything through the
+/// registry, unless something in front of it is configured.
+pub fn assemble(config: &Config, store: &SharedDriver) -> Result<Redirects, AssemblyError> {
+    let settings = &config.storage.redirect;
+    let mut redirects = Redirects { lifetime: settings.ttl, ..Redirects::default() };
+    if settings.disable {
+        return Ok(redirects);
+    }
+    let signer: Arc<dyn UrlSigner> = Arc::new(StoreSigner(Arc::clone(store)));
+    let own = if store.capabilities().presign { Route::Signed(Arc::clone(&signer)) } else { Route::Proxy };
+    if settings.min_size > 0 {
+        let least = settings.min_size;
+        redirects.rules.push((pattern(move |pull| pull.size < least), Route::Proxy));
+    }
+    redirects.otherwise = own.clone();
+    let mut middlewares = Vec::new();
+    for (index, middleware) in config.middleware.storage.iter().enumerate() {
+        let made = make(middleware, index, &config.storage.backend, &signer)?;
+        middlewares.push((middleware.name(), Route::Signed(Arc::clone(&made))));
+        redirects.otherwise = Route::Signed(made);
+    }
+    for rule in &settings.rules {
+        let route = match &rule.action {
+            RedirectAction::Proxy => Route::Proxy,
+            RedirectAction::Presign => own.clone(),
+            RedirectAction::Cdn(name) => {
+                let found = middlewares.iter().rev().find(|(known, _)| known == name);
+                found.map_or(Route::Proxy, |(_, route)| route.clone())
+            }
+        };
+        redirects.rules.push((fits(rule)?, route));
+    }
+    if let Some(StorageMiddleware::Cloudfront(last)) = config.middleware.storage.last() {
+        redirects.lifetime = last.duration.unwrap_or(redirects.lifetime);
+        redirects.rules.extend(near_the_bucket(&last.filter).map(|pattern| (pattern, own)));
+    }
+    Ok(redirects)
+}
+
+fn make(
+    middleware: &StorageMiddleware,
+    index: usize,
+    backend: &Backend,
+    store: &Arc<dyn UrlSigner>,
+) -> Result<Arc<dyn UrlSigner>, AssemblyError> {
+    let refuse = |reason: String| AssemblyError::Setting {
+        key: "middleware.storage",
+        reason: format!("{} (number {index}): {reason}", middleware.name()),
+    };
+    Ok(match middleware {
+        StorageMiddleware::Cloudfront(settings) => {
+            let root_directory = match backend {
+                Backend::S3(s3) => s3.root_directory.clone(),
+                _ => return Err(refuse("CloudFront serves from S3; `storage.s3` is not configured".into())),
+            };
+            let settings = CloudFrontConfig {
+                base_url: settings.base_url.clone(),
+                root_directory,
+                private_key: settings.private_key.clone(),
+                key_pair_id: settings.key_pair_id.clone(),
+            };
+            Arc::new(CloudFront::open(settings).map_err(|error| refuse(error.to_string()))?)
+        }
+        StorageMiddleware::Redirect { base_url } => {
+            Arc::new(Redirect::new(base_url).map_err(|error| refuse(error.to_string()))?)
+        }
+        StorageMiddleware::Rewrite { scheme, host, trim_path_prefix } => {
+            let settings = RewriteConfig {
+                scheme: scheme.clone(),
+                host: host.clone(),
+                trim_path_prefix: trim_path_prefix.clone(),
+            };
+            let made = Rewrite::new(Arc::clone(store), settings);
+            Arc::new(made.map_err(|error| refuse(error.to_string()))?)
+        }
+    })
+}
+
+fn pattern(fits: impl Fn(&Pull<'_>) -> bool + Send + Sync + 'static) -> PullPattern {
+    PullPattern(Arc::new(fits))
+}
+
+/// Clients in Amazon's own networks, who reach the bucket faster and cheaper than CloudFront.
+fn near_the_bucket(filter: &AwsFilter) -> Option<PullPattern> {
+    if filter.by == FilterBy::Nothing {
+        return None;
+    }
+    let ranges = AwsRanges::watch(filter);
+    Some(pattern(move |pull| pull.reader.address.is_some_and(|address| ranges.contains(address))))
+}
+
+/// The pulls a rule is about.
+fn fits(rule: &RedirectRule) -> Result<PullPattern, AssemblyError> {
+    let compile = |key: &'static str, text: &str| {
+        Regex::new(text).map_err(|error| AssemblyError::Setting { key, reason: error.to_string() })
+    };
+    let repositories: Vec<Regex> = rule
+        .repositories
+        .iter()
+        .map(|glob| compile("storage.redirect.rules.repositories", &expression(glob)))
+        .collect::<Result<_, _>>()?;
+    let agent = rule
+        .user_agent
+        .as_deref()
+        .map(|text| compile("storage.redirect.rules.user_agent", text))
+        .transpose()?;
+    let networks: Vec<config::Network> = rule.networks.clone();
+    let sizes = rule.min_size.unwrap_or(0)..=rule.max_size.unwrap_or(u64::MAX);
+    Ok(pattern(move |pull| {
+        let reader = pull.reader;
+        sizes.contains(&pull.size)
+            && (networks.is_empty() || reader.address.is_some_and(|address| within(&networks, address)))
+            && (repositories.is_empty()
+                || repositories.iter().any(|repository| repository.is_match(pull.repository.as_str())))
+            && agent.as_ref().is_none_or(|agent| reader.agent.is_some_and(|text| agent.is_match(text)))
+    }))
+}
+
+fn within(networks: &[Network], address: std::net::IpAddr) -> bool {
+    networks.iter().any(|network| network.contains(address))
+}
+
+/// A pattern of repositories as a regular expression: `*` stands for any text without a slash, `**` for any.
+fn expression(glob: &str) -> String {
+    let parts: Vec<String> = glob
+        .split("**")
+        .map(|part| part.split('*').map(regex::escape).collect::<Vec<_>>().join("[^/]*"))
+        .collect();
+    format!("^(?:{})$", parts.join(".*"))
+}
+
+#[cfg(test)]
+mod tests {
+    use entrepot_domain::redirects::Reader;
+    use entrepot_driver_memory::MemoryDriver;
+
+    use super::*;
+    use crate::config::{Imagined, Leniency};
+
+    fn assembled(storage: &str) -> Result<Redirects, AssemblyError> {
+        let text = format!("version: 0.1\nauth: none\n{storage}");
+        let around = Imagined::nothing().file("/config.yml", &text);
+        let path = std::path::Path::new("/config.yml");
+        let loaded = config::load(Some(path), Leniency::Strict, &around).expect("a good configuration");
+        assemble(&loaded.config, &MemoryDriver::new().shared())
+    }
+
+    /// Where a pull goes: the index of the rule, or none for what holds otherwise.
+    fn decided(
+        redirects: &Redirects,
+        repository: &str,
+        size: u64,
+        address: &str,
+        agent: &str,
+    ) -> Option<usize> {
+        let name = repository.parse().expect("a name");
+        let reader = Reader { address: address.parse().ok(), agent: Some(agent) };
+        let pull = Pull { reader, repository: &name, size };
+        redirects.rules.iter().position(|(pattern, _)| (pattern.0)(&pull))
+    }
+
+    #[test]
+    fn globs_stop_at_slashes_unless_doubled() {
+        let matches = |glob: &str, name: &str| Regex::new(&expression(glob)).unwrap().is_match(name);
+
+        assert!(
+            matches("team/*", "team/app") && !matches("team/*", "team/app/x") && !matches("team/*", "team")
+        );
+        assert!(matches("team/**", "team/app/x") && matches("**", "a/b") && matches("a.b", "a.b"));
+        assert!(!matches("a.b", "axb"), "a dot is a dot");
+        assert!(matches("*/app", "x/app") && !matches("*/app", "x/y/app"));
+    }
+
+    #[test]
+    fn a_rule_is_about_the_pulls_that_fit_all_it_says() {
+        let redirects = assembled(
+            "storage:\n  inmemory:\n  redirect:\n    min_size: 4KiB\n    rules:\n    - action: proxy\n      networks: [10.0.0.0/8]\n      repositories: [team/*]\n      user_agent: ^containerd/\n      min_size: 1MiB\n      max_size: 2MiB\n",
+        )
+        .unwrap();
+        let mib = 1 << 20;
+
+        assert_eq!(decided(&redirects, "team/a", 100, "192.0.2.1", "x"), Some(0), "too small to redirect");
+        assert_eq!(decided(&redirects, "team/a", mib, "10.1.1.1", "containerd/2"), Some(1));
+        for (repository, size, address, agent) in [
+            ("other/a", mib, "10.1.1.1", "containerd/2"),
+            ("team/a", mib - 1, "10.1.1.1", "containerd/2"),
+            ("team/a", 2 * mib + 1, "10.1.1.1", "containerd/2"),
+            ("team/a", mib, "192.0.2.1", "containerd/2"),
+            ("team/a", mib, "10.1.1.1", "docker/27 containerd/2"),
+            ("team/a", mib, "nowhere", "containerd/2"),
+        ] {
+            assert_eq!(decided(&redirects, repository, size, address, agent), None, "{repository} {address}");
+        }
+    }
+
+    #[test]
+    fn redirects_can_be_switched_off_and_go_to_the_store_otherwise() {
+        let off = assembled("storage:\n  inmemory:\n  redirect:\n    disable: true\n").unwrap();
+        let on = assembled("storage:\n  inmemory:\n").unwrap();
+
+        assert!(matches!(off.otherwise, Route::Proxy));
+        assert!(matches!(on.otherwise, Route::Signed(_)));
+    }
+
+    #[test]
+    fn cloudfront_without_a_bucket_is_refused() {
+        let refused = assembled(
+            "storage: inmemory\nmiddleware:\n  storage:\n  - name: cloudfront\n    options: {baseurl: https://c, privatekey: /k, keypairid: K}\n",
+        )
+        .unwrap_err();
+
+        assert!(refused.to_string().contains("storage.s3"), "{refused}");
+    }
+}

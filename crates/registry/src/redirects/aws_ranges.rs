@@ -1,0 +1,195 @@
+//! Amazon's own networks, as Amazon publishes them.
+//!
+//! Source: "AWS IP address ranges", AWS general reference: a JSON document with `prefixes[].ip_prefix` and
+//! `ipv6_prefixes[].ipv6_prefix`, each with a `region`.
+
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::config::{AwsFilter, FilterBy, Network};
+
+/// The published document is about 2 MiB; past this it is something else.
+const LARGEST_DOCUMENT: u64 = 32 * 1024 * 1024;
+const PATIENCE: Duration = Duration::from_secs(30);
+/// After a failure, the next attempt.
+const AGAIN: Duration = Duration::from_secs(60);
+
+/// Addresses of Amazon, renewed by a thread of its own. Until the first document has arrived, no address is:
+/// clients then take the way through CloudFront, which is right for all of them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct AwsRanges(Arc<RwLock<Spans>>);
+
+/// Spans of addresses, first and last, in order and apart from each other.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Spans {
+    v4: Vec<(u128, u128)>,
+    v6: Vec<(u128, u128)>,
+}
+
+#[derive(Deserialize)]
+struct Document {
+    prefixes: Vec<Prefix>,
+    ipv6_prefixes: Vec<Prefix>,
+}
+
+#[derive(Deserialize)]
+struct Prefix {
+    #[serde(alias = "ip_prefix", alias = "ipv6_prefix")]
+    network: String,
+    region: String,
+}
+
+impl AwsRanges {
+    /// Fetches the ranges now and from time to time, until nobody asks any more.
+    pub(super) fn watch(filter: &AwsFilter) -> Self {
+        let ranges = Self::default();
+        let (held, filter) = (Arc::downgrade(&ranges.0), filter.clone());
+        let work = move || {
+            loop {
+                let fetched = fetch(&filter);
+                let Some(held) = held.upgrade() else { return };
+                let pause = match fetched {
+                    Ok(spans) => {
+                        tracing::debug!(v4 = spans.v4.len(), v6 = spans.v6.len(), "Amazon's address ranges");
+                        *held.write().unwrap_or_else(PoisonError::into_inner) = spans;
+                        filter.update_every
+                    }
+                    Err(reason) => {
+                        tracing::warn!(
+                            url = filter.ranges_url,
+                            reason,
+                            "Amazon's address ranges stay as they are"
+                        );
+                        AGAIN
+                    }
+                };
+                drop(held);
+                std::thread::sleep(pause);
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("aws-ranges".into()).spawn(work) {
+            tracing::warn!(%error, "Amazon's address ranges are not fetched");
+        }
+        ranges
+    }
+
+    /// Whether the address is one of Amazon's that were asked for.
+    pub(super) fn contains(&self, address: IpAddr) -> bool {
+        let spans = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        match address.to_canonical() {
+            IpAddr::V4(address) => holds(&spans.v4, address.to_bits().into()),
+            IpAddr::V6(address) => holds(&spans.v6, address.to_bits()),
+        }
+    }
+}
+
+fn holds(spans: &[(u128, u128)], address: u128) -> bool {
+    let after = spans.partition_point(|(first, _)| *first <= address);
+    after > 0 && address <= spans[after - 1].1
+}
+
+fn fetch(filter: &AwsFilter) -> Result<Spans, String> {
+    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build().into();
+    let mut answer = agent.get(&filter.ranges_url).call().map_err(|error| error.to_string())?;
+    let body = answer.body_mut().with_config().limit(LARGEST_DOCUMENT).read_to_vec();
+    read(&body.map_err(|error| error.to_string())?, filter)
+}
+
+fn read(document: &[u8], filter: &AwsFilter) -> Result<Spans, String> {
+    let document: Document = serde_json::from_slice(document).map_err(|error| error.to_string())?;
+    let wanted = |prefix: &&Prefix| {
+        filter.by == FilterBy::Aws || filter.regions.iter().any(|region| *region == prefix.region)
+    };
+    let mut spans = Spans::default();
+    for prefix in document.prefixes.iter().chain(&document.ipv6_prefixes).filter(wanted) {
+        let network = Network::parse(&prefix.network)?;
+        let free = |width: u32| width - u32::from(network.bits());
+        match network.address() {
+            IpAddr::V4(first) => spans.v4.push(span(first.to_bits().into(), free(32))),
+            IpAddr::V6(first) => spans.v6.push(span(first.to_bits(), free(128))),
+        }
+    }
+    spans.v4 = merged(spans.v4);
+    spans.v6 = merged(spans.v6);
+    Ok(spans)
+}
+
+/// The addresses that share all but the last `free` bits with `address`.
+fn span(address: u128, free: u32) -> (u128, u128) {
+    let mask = 1_u128.checked_shl(free).map_or(u128::MAX, |above| above - 1);
+    (address & !mask, address | mask)
+}
+
+fn merged(mut spans: Vec<(u128, u128)>) -> Vec<(u128, u128)> {
+    spans.sort_unstable();
+    let mut apart: Vec<(u128, u128)> = Vec::with_capacity(spans.len());
+    for (first, last) in spans {
+        match apart.last_mut() {
+            Some((_, end)) if first <= end.saturating_add(1) => *end = last.max(*end),
+            _ => apart.push((first, last)),
+        }
+    }
+    apart
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCUMENT: &[u8] = br#"{"syncToken":"1","createDate":"2026-11-01-00-00-00",
+        "prefixes":[
+            {"ip_prefix":"3.5.140.0/22","region":"ap-northeast-2","service":"AMAZON","network_border_group":"x"},
+            {"ip_prefix":"3.5.140.0/24","region":"ap-northeast-2","service":"S3","network_border_group":"x"},
+            {"ip_prefix":"52.94.76.0/22","region":"us-west-2","service":"AMAZON","network_border_group":"x"}],
+        "ipv6_prefixes":[
+            {"ipv6_prefix":"2600:1f00:c000::/40","region":"us-west-2","service":"AMAZON","network_border_group":"x"}]}"#;
+
+    fn filter(by: FilterBy, regions: &[&str]) -> AwsFilter {
+        AwsFilter {
+            by,
+            regions: regions.iter().map(|&region| region.to_owned()).collect(),
+            update_every: Duration::from_secs(3600),
+            ranges_url: String::new(),
+        }
+    }
+
+    fn ranges(by: FilterBy, regions: &[&str]) -> AwsRanges {
+        AwsRanges(Arc::new(RwLock::new(read(DOCUMENT, &filter(by, regions)).unwrap())))
+    }
+
+    #[test]
+    fn addresses_of_amazon_are_known_by_network_and_region() {
+        let (all, west) = (ranges(FilterBy::Aws, &[]), ranges(FilterBy::Region, &["us-west-2"]));
+
+        for (address, in_all, in_west) in [
+            ("3.5.143.255", true, false),
+            ("3.5.144.0", false, false),
+            ("3.5.139.255", false, false),
+            ("52.94.76.0", true, true),
+            ("::ffff:52.94.76.9", true, true),
+            ("2600:1f00:c0ff::1", true, true),
+            ("2600:1f00:c100::1", false, false),
+        ] {
+            let parsed = address.parse().unwrap();
+            assert_eq!((all.contains(parsed), west.contains(parsed)), (in_all, in_west), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_document_of_another_kind_is_refused() {
+        for document in
+            [&b"{}"[..], b"<html>", br#"{"prefixes":[{"ip_prefix":"x","region":"r"}],"ipv6_prefixes":[]}"#]
+        {
+            assert!(read(document, &filter(FilterBy::Aws, &[])).is_err());
+        }
+    }
+
+    #[test]
+    fn whole_address_spaces_are_spans_too() {
+        assert_eq!(span(5, 128), (0, u128::MAX));
+        assert_eq!(merged(vec![(4, 7), (0, 3), (9, 9)]), [(0, 7), (9, 9)]);
+    }
+}

@@ -1,0 +1,121 @@
+//! Rules by which the store itself deletes or archives, at a time of its own choosing.
+
+use aws_sdk_s3::types::{ExpirationStatus, LifecycleRule, TransitionStorageClass};
+use entrepot_storage::{Finding, Severity};
+
+use crate::client::Client;
+
+const SUBJECT: &str = "lifecycle rules";
+const ABORT_RULE: &str = "add a lifecycle rule with AbortIncompleteMultipartUpload after 7 days: \
+    parts of uploads that nobody finished are billed and not listed";
+
+/// One finding: the worst there is.
+pub(super) async fn inspect(client: &Client) -> Finding {
+    let request = client.sdk.get_bucket_lifecycle_configuration().bucket(&client.bucket).send();
+    match client.call(client.timeouts.call, request).await {
+        Ok(answer) => judge(answer.rules(), client.root()),
+        Err(failure) if failure.code() == Some("NoSuchLifecycleConfiguration") => judge(&[], client.root()),
+        Err(failure) => {
+            Finding::note(SUBJECT, format!("they cannot be read ({failure}); look at them yourself"))
+        }
+    }
+}
+
+fn judge(rules: &[LifecycleRule], root: &str) -> Finding {
+    let active = || rules.iter().filter(|rule| rule.status() == &ExpirationStatus::Enabled);
+    let deadly = active().filter(|rule| concerns(rule, root)).find_map(|rule| Some((rule, harm(rule)?)));
+    if let Some((rule, harm)) = deadly {
+        let name = rule.id().unwrap_or("without a name");
+        let state = format!("rule {name:?} {harm}, and images that are in use are among them");
+        return Finding::fault(
+            SUBJECT,
+            state,
+            "remove the rule, or limit it to a prefix outside the root directory",
+        );
+    }
+    if active().any(|rule| rule.abort_incomplete_multipart_upload().is_some()) {
+        return Finding::note(SUBJECT, "unfinished uploads are cleaned up, nothing else is touched");
+    }
+    Finding {
+        severity: Severity::Warning,
+        ..Finding::warning(SUBJECT, "no rule cleans up unfinished uploads", ABORT_RULE)
+    }
+}
+
+/// Whether the rule's prefix meets the root directory: one lies below the other. A rule limited to tags or
+/// sizes is taken to meet what it may meet; we set no tags, but somebody may.
+fn concerns(rule: &LifecycleRule, root: &str) -> bool {
+    let prefix = prefix(rule);
+    prefix.starts_with(root) || root.starts_with(prefix)
+}
+
+fn prefix(rule: &LifecycleRule) -> &str {
+    let filter = rule.filter();
+    let nested = filter.and_then(|filter| filter.and()).and_then(|and| and.prefix());
+    #[expect(deprecated, reason = "rules of old still have their prefix there")]
+    let old = rule.prefix();
+    filter.and_then(|filter| filter.prefix()).or(nested).or(old).unwrap_or_default()
+}
+
+/// What the rule does to live objects, as the middle of a sentence.
+fn harm(rule: &LifecycleRule) -> Option<&'static str> {
+    let expires = rule.expiration().is_some_and(|end| end.days().is_some() || end.date().is_some());
+    if expires {
+        return Some("deletes objects by their age");
+    }
+    let archives = |class: Option<&TransitionStorageClass>| {
+        matches!(class, Some(TransitionStorageClass::Glacier | TransitionStorageClass::DeepArchive))
+    };
+    let archived = rule.transitions().iter().any(|transition| archives(transition.storage_class()));
+    archived.then_some("archives objects so that they cannot be read at once")
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_s3::types::{
+        AbortIncompleteMultipartUpload, LifecycleExpiration, LifecycleRuleFilter, Transition,
+    };
+
+    use super::*;
+
+    fn rule(prefix: &str) -> aws_sdk_s3::types::builders::LifecycleRuleBuilder {
+        let filter = LifecycleRuleFilter::builder().prefix(prefix).build();
+        LifecycleRule::builder().id("r").status(ExpirationStatus::Enabled).filter(filter)
+    }
+
+    fn expiring(prefix: &str) -> LifecycleRule {
+        rule(prefix).expiration(LifecycleExpiration::builder().days(30).build()).build().unwrap()
+    }
+
+    #[test]
+    fn a_rule_that_would_delete_or_archive_images_is_a_fault() {
+        let class = TransitionStorageClass::DeepArchive;
+        let transition = Transition::builder().days(1).storage_class(class).build();
+        let archiving = rule("").transitions(transition).build().unwrap();
+
+        assert_eq!(judge(&[expiring("")], "").severity, Severity::Fault);
+        assert_eq!(judge(&[expiring("registry/data/")], "registry/").severity, Severity::Fault);
+        assert_eq!(judge(&[expiring("reg")], "registry/").severity, Severity::Fault);
+        assert_eq!(judge(&[archiving], "registry/").severity, Severity::Fault);
+    }
+
+    #[test]
+    fn a_rule_for_others_or_switched_off_is_no_fault() {
+        let off = LifecycleRule::builder().status(ExpirationStatus::Disabled);
+        let off = off.expiration(LifecycleExpiration::builder().days(1).build()).build().unwrap();
+        let cheaper =
+            Transition::builder().days(30).storage_class(TransitionStorageClass::StandardIa).build();
+        let cheaper = rule("").transitions(cheaper).build().unwrap();
+
+        assert_eq!(judge(&[expiring("logs/"), off, cheaper], "registry/").severity, Severity::Warning);
+    }
+
+    #[test]
+    fn unfinished_uploads_that_nobody_cleans_up_are_a_warning() {
+        let abort = AbortIncompleteMultipartUpload::builder().days_after_initiation(7).build();
+        let abort = rule("").abort_incomplete_multipart_upload(abort).build().unwrap();
+
+        assert_eq!(judge(&[], "").severity, Severity::Warning);
+        assert_eq!(judge(&[abort], "").severity, Severity::Note);
+    }
+}

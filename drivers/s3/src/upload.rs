@@ -1,0 +1,241 @@
+//! Uploads in parts: the store's own multipart uploads, one request for each step.
+//!
+//! A part's tag is the ETag the store gave it, and the checksum it was sent with: completion names both, so a
+//! part that anybody overwrote meanwhile makes it fail. An upload's id tells whether its parts carry
+//! checksums, so that a changed setting does not break what was begun before.
+
+use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, MultipartUpload};
+use bytes::Bytes;
+use entrepot_storage::{Error, ErrorKind, Key, ObjectMeta, Part, Result, Upload, UploadEntry};
+
+use crate::NAME;
+use crate::body;
+use crate::client::Client;
+use crate::config::Checksum;
+use crate::error::broken;
+use crate::read::{instant, quoted, unquoted, version};
+
+/// Before the store's id of an upload whose parts carry CRC32C.
+const WITH_CRC32C: &str = "crc32c:";
+/// Between a part's ETag and its checksum.
+const CHECKSUM: &str = ";crc32c=";
+/// The most the store lists at once.
+const LARGEST_PAGE: usize = 1000;
+
+impl Client {
+    pub(crate) async fn upload_begin(&self, key: &Key) -> Result<Upload> {
+        let checksum = self.writing.checksum;
+        let (encryption, key_id) = self.writing.encryption();
+        let request = self
+            .sdk
+            .create_multipart_upload()
+            .bucket(&self.bucket)
+            .key(self.path(key))
+            .set_checksum_algorithm((checksum == Checksum::Crc32c).then_some(ChecksumAlgorithm::Crc32C))
+            .set_server_side_encryption(encryption)
+            .set_ssekms_key_id(key_id)
+            .set_acl(self.writing.acl())
+            .set_storage_class(self.writing.storage_class())
+            .send();
+        let answer = self.call(self.timeouts.call, request).await;
+        let answer = answer.map_err(|failure| failure.into_error(Some(key)))?;
+        let id = answer.upload_id().ok_or_else(|| broken("an upload without an id", Some(key)))?;
+        Ok(Upload { key: key.clone(), id: named(id, checksum) })
+    }
+
+    pub(crate) async fn upload_part(&self, upload: &Upload, number: u32, pieces: Vec<Bytes>) -> Result<Part> {
+        let (id, kind) = split_id(&upload.id);
+        let size = body::length(&pieces);
+        let checksum = body::checksum(kind, &pieces);
+        let request = self
+            .sdk
+            .upload_part()
+            .bucket(&self.bucket)
+            .key(self.path(&upload.key))
+            .upload_id(id)
+            .part_number(i32::try_from(number).unwrap_or(i32::MAX))
+            .content_length(i64::try_from(size).unwrap_or(i64::MAX))
+            .set_checksum_crc32_c(checksum.clone())
+            .body(body::stream(pieces))
+            .customize()
+            .disable_payload_signing();
+        let answer = self.call(self.timeouts.transfer, request.send()).await;
+        let answer = answer.map_err(|failure| failure.into_error(Some(&upload.key)))?;
+        let etag = answer.e_tag().ok_or_else(|| broken("a part without an ETag", Some(&upload.key)))?;
+        let checksum = checksum.map(|checksum| format!("{CHECKSUM}{checksum}")).unwrap_or_default();
+        Ok(Part { number, size, tag: format!("{}{checksum}", unquoted(etag)) })
+    }
+
+    pub(crate) async fn upload_complete(&self, upload: &Upload, parts: &[Part]) -> Result<ObjectMeta> {
+        let (id, kind) = split_id(&upload.id);
+        let size = parts.iter().map(|part| part.size).sum();
+        let Some(completed) = parts.iter().map(|part| completed(part, kind)).collect::<Option<Vec<_>>>()
+        else {
+            return self.not_ours(upload, size).await;
+        };
+        if completed.is_empty() {
+            return self.not_ours(upload, size).await;
+        }
+        let list = CompletedMultipartUpload::builder().set_parts(Some(completed)).build();
+        let request = self
+            .sdk
+            .complete_multipart_upload()
+            .bucket(&self.bucket)
+            .key(self.path(&upload.key))
+            .upload_id(id)
+            .multipart_upload(list)
+            .send();
+        match self.call(self.timeouts.completion, request).await {
+            Ok(answer) => Ok(ObjectMeta {
+                key: upload.key.clone(),
+                size,
+                version: answer.e_tag().map(version),
+                modified: None,
+            }),
+            Err(failure) if failure.kind() == ErrorKind::UploadGone => {
+                self.completed_before(upload, size).await
+            }
+            // A part the store holds is smaller than the one we sent, or the list is not in order.
+            Err(failure) if failure.code() == Some("EntityTooSmall") => {
+                Err(failure.meaning(ErrorKind::PartMismatch, Some(&upload.key)))
+            }
+            Err(failure) => Err(failure.into_error(Some(&upload.key))),
+        }
+    }
+
+    /// An upload that is gone was completed before if its object is there: keys are used once.
+    async fn completed_before(&self, upload: &Upload, size: u64) -> Result<ObjectMeta> {
+        let gone = || Error::new(NAME, ErrorKind::UploadGone).at(&upload.key);
+        match self.stat(&upload.key).await {
+            Ok(meta) if meta.size == size => Ok(meta),
+            Ok(_) => Err(gone()),
+            Err(error) if error.is_not_found() => Err(gone()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Parts that cannot have been acknowledged by this upload. Which of two failures it is depends on
+    /// whether the store still knows the upload, so it is asked.
+    async fn not_ours(&self, upload: &Upload, size: u64) -> Result<ObjectMeta> {
+        let (id, _) = split_id(&upload.id);
+        let request =
+            self.sdk.list_parts().bucket(&self.bucket).key(self.path(&upload.key)).upload_id(id).max_parts(1);
+        match self.call(self.timeouts.call, request.send()).await {
+            Ok(_) => Err(Error::new(NAME, ErrorKind::PartMismatch).at(&upload.key)),
+            Err(failure) if failure.kind() == ErrorKind::UploadGone => {
+                self.completed_before(upload, size).await
+            }
+            Err(failure) => Err(failure.into_error(Some(&upload.key))),
+        }
+    }
+
+    pub(crate) async fn upload_abort(&self, upload: &Upload) -> Result<()> {
+        let (id, _) = split_id(&upload.id);
+        let request =
+            self.sdk.abort_multipart_upload().bucket(&self.bucket).key(self.path(&upload.key)).upload_id(id);
+        match self.call(self.timeouts.completion, request.send()).await {
+            Ok(_) => Ok(()),
+            Err(failure) if failure.kind() == ErrorKind::UploadGone => Ok(()),
+            Err(failure) => Err(failure.into_error(Some(&upload.key))),
+        }
+    }
+
+    pub(crate) async fn list_uploads(
+        &self,
+        prefix: &str,
+        start_after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<UploadEntry>> {
+        let mut entries = Vec::new();
+        let mut marker = start_after.filter(|start| !start.is_empty()).map(|start| self.prefixed(start));
+        let mut id_marker = None;
+        while entries.len() < limit {
+            let wanted = (limit - entries.len()).min(LARGEST_PAGE);
+            let request = self
+                .sdk
+                .list_multipart_uploads()
+                .bucket(&self.bucket)
+                .prefix(self.prefixed(prefix))
+                .set_key_marker(marker.take())
+                .set_upload_id_marker(id_marker.take())
+                .max_uploads(i32::try_from(wanted).unwrap_or(i32::MAX))
+                .send();
+            let page = self.call(self.timeouts.call, request).await;
+            let page = page.map_err(|failure| failure.into_error(None))?;
+            let listed = page.uploads().iter().filter_map(|upload| self.entry(upload));
+            let after_start =
+                |entry: &UploadEntry| start_after.is_none_or(|start| entry.upload.key.as_str() > start);
+            entries.extend(listed.filter(after_start).take(wanted));
+            marker = page.next_key_marker().filter(|marker| !marker.is_empty()).map(str::to_owned);
+            id_marker = page.next_upload_id_marker().filter(|marker| !marker.is_empty()).map(str::to_owned);
+            if page.is_truncated() != Some(true) || marker.is_none() {
+                break;
+            }
+        }
+        entries.sort_by(|one, other| one.upload.key.cmp(&other.upload.key));
+        Ok(entries)
+    }
+
+    fn entry(&self, upload: &MultipartUpload) -> Option<UploadEntry> {
+        let key = self.key(upload.key()?)?;
+        let checksum = match upload.checksum_algorithm() {
+            Some(ChecksumAlgorithm::Crc32C) => Checksum::Crc32c,
+            _ => Checksum::None,
+        };
+        let id = named(upload.upload_id()?, checksum);
+        Some(UploadEntry { upload: Upload { key, id }, initiated: upload.initiated().and_then(instant) })
+    }
+}
+
+fn named(id: &str, checksum: Checksum) -> String {
+    match checksum {
+        Checksum::Crc32c => format!("{WITH_CRC32C}{id}"),
+        Checksum::None => id.to_owned(),
+    }
+}
+
+fn split_id(id: &str) -> (&str, Checksum) {
+    match id.strip_prefix(WITH_CRC32C) {
+        Some(id) => (id, Checksum::Crc32c),
+        None => (id, Checksum::None),
+    }
+}
+
+/// A part as completion names it, or `None` where its tag is not one of an upload like this.
+fn completed(part: &Part, kind: Checksum) -> Option<CompletedPart> {
+    let (etag, checksum) = match part.tag.split_once(CHECKSUM) {
+        Some((etag, checksum)) => (etag, Some(checksum.to_owned())),
+        None => (part.tag.as_str(), None),
+    };
+    let is_ours = checksum.is_some() == (kind == Checksum::Crc32c);
+    let number = i32::try_from(part.number).ok()?;
+    is_ours.then(|| {
+        CompletedPart::builder()
+            .part_number(number)
+            .e_tag(quoted(etag))
+            .set_checksum_crc32_c(checksum)
+            .build()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upload_remembers_whether_its_parts_carry_checksums() {
+        for checksum in [Checksum::Crc32c, Checksum::None] {
+            assert_eq!(split_id(&named("id", checksum)), ("id", checksum));
+        }
+    }
+
+    #[test]
+    fn a_tag_of_another_kind_of_upload_is_not_ours() {
+        let part = |tag: &str| Part { number: 1, size: 1, tag: tag.into() };
+
+        let with = completed(&part("abc;crc32c=AAAAAA=="), Checksum::Crc32c).unwrap();
+        assert_eq!((with.e_tag(), with.checksum_crc32_c()), (Some("\"abc\""), Some("AAAAAA==")));
+        assert!(completed(&part("abc;crc32c=AAAAAA=="), Checksum::None).is_none());
+        assert!(completed(&part("abc"), Checksum::Crc32c).is_none());
+    }
+}

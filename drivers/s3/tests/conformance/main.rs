@@ -1,0 +1,81 @@
+//! The driver contract, case by case, on the servers the environment names: as it is, below a root directory,
+//! and with failures that are retried.
+
+mod presigned;
+mod server;
+
+use std::sync::Arc;
+
+use entrepot_storage::SharedDriver;
+use entrepot_storage::conformance::Subject;
+use server::Server;
+
+const FIRST: &str = "ENTREPOT_TEST_S3";
+const SECOND: &str = "ENTREPOT_TEST_S3_SECOND";
+
+/// Two drivers with connections of their own, as two processes have.
+async fn two_handles(server: Server) -> Subject {
+    let open = || async { Arc::new(server.open().await) as SharedDriver };
+    Subject::new(open().await).with_second(open().await)
+}
+
+mod plain {
+    use super::*;
+
+    async fn store() -> Option<Subject> {
+        Some(two_handles(server::named(FIRST)?).await)
+    }
+
+    entrepot_storage::conformance_tests!(store);
+}
+
+mod below_a_root_directory {
+    use super::*;
+
+    async fn store() -> Option<Subject> {
+        let mut server = server::named(FIRST)?;
+        server.config.root_directory = "/some/root/".into();
+        Some(two_handles(server).await)
+    }
+
+    entrepot_storage::conformance_tests!(store);
+}
+
+mod second_server {
+    use super::*;
+
+    async fn store() -> Option<Subject> {
+        Some(two_handles(server::named(SECOND)?).await)
+    }
+
+    entrepot_storage::conformance_tests!(store);
+}
+
+mod failing_before {
+    use std::time::Duration;
+
+    use entrepot_storage::ErrorKind;
+    use entrepot_storage::decorate::{Effect, Fault, Retry, RetryPolicy, Rule};
+
+    use super::*;
+
+    /// A third of all calls fails before the store sees it.
+    async fn unreliable(server: &Server, actor: &str, seed: u64) -> SharedDriver {
+        let fault = Fault::new(Arc::new(server.open().await), actor, seed);
+        let throttled = ErrorKind::Throttled { retry_after: Some(Duration::from_millis(1)) };
+        fault.controls().add(Rule::new(Effect::FailBefore(throttled)).with_probability(0.3));
+        let first_pause = Duration::from_millis(1);
+        let policy = RetryPolicy { attempts: 20, first_pause, budget: 100_000, ..RetryPolicy::default() };
+        Arc::new(Retry::new(Arc::new(fault), policy))
+    }
+
+    async fn store() -> Option<Subject> {
+        let server = server::named(FIRST)?;
+        Some(
+            Subject::new(unreliable(&server, "one", 1).await)
+                .with_second(unreliable(&server, "other", 2).await),
+        )
+    }
+
+    entrepot_storage::conformance_tests!(store);
+}

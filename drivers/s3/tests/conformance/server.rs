@@ -1,0 +1,54 @@
+//! A server to try the driver on, named in the environment as a URL:
+//!
+//! `http://ACCESS:SECRET@127.0.0.1:9000/bucket?path_style=true&conditional_delete=false`
+//!
+//! Parameters, all optional: `region`, `path_style`, `conditional_put`, `conditional_delete`, `uniform_parts`,
+//! `checksum` (`crc32c` or `none`), `root`, and `checks_signatures=false` for a server that lets anybody read.
+
+use std::collections::BTreeMap;
+
+use entrepot_driver_s3::{Checksum, Config, CredentialSource, S3Driver, StaticCredentials};
+
+/// A bucket, and what is known of its server.
+pub(crate) struct Server {
+    pub(crate) config: Config,
+    pub(crate) checks_signatures: bool,
+}
+
+/// The server that `variable` names; says so and answers `None` where it names none.
+pub(crate) fn named(variable: &str) -> Option<Server> {
+    #[expect(clippy::disallowed_methods, reason = "a test, not the registry")]
+    let url = std::env::var(variable).ok().filter(|url| !url.is_empty());
+    if url.is_none() {
+        println!("skipped: {variable} is not set");
+    }
+    url.map(|url| Server::parse(&url).unwrap_or_else(|| panic!("{variable} is not such a URL")))
+}
+
+impl Server {
+    fn parse(url: &str) -> Option<Self> {
+        let (scheme, rest) = url.split_once("://")?;
+        let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (credentials, place) = address.rsplit_once('@')?;
+        let (access, secret) = credentials.split_once(':')?;
+        let (host, bucket) = place.split_once('/')?;
+        let settings: BTreeMap<_, _> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
+        let is = |name: &str| settings.get(name).map(|value| *value == "true");
+        let mut config = Config::new(bucket, *settings.get("region").unwrap_or(&"us-east-1"));
+        config.endpoint = Some(format!("{scheme}://{host}"));
+        config.force_path_style = is("path_style").unwrap_or(true);
+        config.credentials = CredentialSource::Static(StaticCredentials::new(access, secret, None));
+        config.conditional_put = is("conditional_put");
+        config.conditional_delete = is("conditional_delete");
+        config.uniform_parts = is("uniform_parts").unwrap_or(false);
+        config.root_directory = settings.get("root").copied().unwrap_or_default().to_owned();
+        if settings.get("checksum") == Some(&"none") {
+            config.checksum = Checksum::None;
+        }
+        Some(Self { config, checks_signatures: is("checks_signatures").unwrap_or(true) })
+    }
+
+    pub(crate) async fn open(&self) -> S3Driver {
+        S3Driver::open(self.config.clone()).await.expect("the settings go together")
+    }
+}

@@ -10,15 +10,14 @@ use entrepot_domain::ports::{Cache, System};
 use entrepot_domain::registry::Parts;
 use entrepot_domain::uploads::token::TokenKeys;
 use entrepot_domain::{Registry, maintenance};
-use entrepot_driver_filesystem::FilesystemDriver;
-use entrepot_driver_memory::MemoryDriver;
 use entrepot_frontend as frontend;
 use entrepot_storage::SharedDriver;
 use entrepot_storage::decorate::{limit, metrics, retry, timeout};
 use entrepot_telemetry::{Format, LogConfig, Metrics};
 
-use crate::config::{self, Backend, Config};
+use crate::config::{self, Config};
 use crate::observe::StoreCalls;
+use crate::stores;
 
 /// Why the configured parts could not be put together.
 #[derive(Debug, thiserror::Error)]
@@ -60,26 +59,20 @@ pub fn log(config: &config::Log) -> LogConfig {
     }
 }
 
-/// Opens the configured store and puts the decorators around it: counted at the very outside, so that
-/// what is counted is what the registry asked for; retries within the deadline of no single attempt.
-pub fn store(config: &config::Storage, counted: &Arc<Metrics>) -> Result<SharedDriver, AssemblyError> {
-    let driver: SharedDriver = match &config.backend {
-        Backend::Filesystem(settings) => {
-            let settings = entrepot_driver_filesystem::Config {
-                root_directory: settings.root_directory.clone(),
-                max_threads: settings.max_threads,
-            };
-            let opened = FilesystemDriver::open(&settings);
-            Arc::new(opened.map_err(|error| AssemblyError::Storage(error.into()))?)
-        }
-        Backend::Inmemory(_) => Arc::new(MemoryDriver::new()),
-    };
+/// Opens the configured store and puts the decorators around it.
+pub async fn store(config: &config::Storage, counted: &Arc<Metrics>) -> Result<SharedDriver, AssemblyError> {
+    Ok(decorate(stores::open(config, &config::Process).await?.driver, counted))
+}
+
+/// Puts the decorators around a driver: counted at the very outside, so that what is counted is what the
+/// registry asked for; retries within the deadline of no single attempt.
+pub fn decorate(driver: SharedDriver, counted: &Arc<Metrics>) -> SharedDriver {
     let name = driver.name();
     let bounded = Arc::new(limit::Limit::new(driver, limit::Limits::default()));
     let timed = Arc::new(timeout::Timeout::new(bounded, timeout::Timeouts::default()));
     let retried = Arc::new(retry::Retry::new(timed, retry::RetryPolicy::default()));
     let recorder = Arc::new(StoreCalls { metrics: Arc::clone(counted), driver: name });
-    Ok(Arc::new(metrics::Metrics::new(retried, recorder)))
+    Arc::new(metrics::Metrics::new(retried, recorder))
 }
 
 /// Makes the registry over `store`. Writes the layout record of an empty store and refuses one that a

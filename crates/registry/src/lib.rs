@@ -10,3 +10,4 @@ pub mod health;
 pub mod observe;
 pub mod redirects;
 pub mod serve;
+pub mod stores;

@@ -14,9 +14,10 @@ use entrepot_telemetry::{Metrics, logs};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::assemble::{self, AssemblyError};
-use crate::config::{self, Backend, Config, Leniency, Loaded, Process};
+use crate::config::{self, Config, Leniency, Loaded, Process};
 use crate::health::Health;
 use crate::observe::{Pages, Requests};
+use crate::stores;
 
 /// Why serving ended early.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +61,7 @@ fn raise_open_files() {
 async fn serve(loaded: Loaded) -> Result<(), ServeError> {
     let config = &loaded.config;
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
-    let store = assemble::store(&config.storage, &metrics)?;
+    let store = assemble::store(&config.storage, &metrics).await?;
     let registry = assemble::registry(config, store).await?;
     let health = Health::default();
     health.watch(&config.health, registry.store());
@@ -171,7 +172,7 @@ fn announce(loaded: &Loaded, addresses: &[frontend::Address], debug: Option<&Deb
         None => "none (defaults)".to_owned(),
     };
     tracing::info!(version = env!("CARGO_PKG_VERSION"), configuration = source, "entrepot");
-    tracing::info!("data in {}", place(&config.storage.backend));
+    tracing::info!("data in {}", stores::place(&config.storage.backend));
     for address in addresses {
         match address {
             frontend::Address::Tcp { address, secure: false } => {
@@ -193,16 +194,5 @@ fn announce(loaded: &Loaded, addresses: &[frontend::Address], debug: Option<&Deb
         tracing::info!("try:  docker pull alpine && docker tag alpine {authority}/alpine");
         tracing::info!("      docker push {authority}/alpine");
         tracing::info!("      curl http://{authority}/v2/_catalog");
-    }
-}
-
-fn place(backend: &Backend) -> String {
-    match backend {
-        Backend::Filesystem(settings) => {
-            let directory = &settings.root_directory;
-            let absolute = std::path::absolute(directory).unwrap_or_else(|_| directory.clone());
-            absolute.display().to_string()
-        }
-        Backend::Inmemory(_) => "memory: everything is lost when the process ends".to_owned(),
     }
 }

@@ -1,0 +1,164 @@
+//! From the configured store to its driver.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use entrepot_driver_azure as azure;
+use entrepot_driver_azure::AzureDriver;
+use entrepot_driver_filesystem::FilesystemDriver;
+use entrepot_driver_memory::MemoryDriver;
+use entrepot_driver_s3 as s3;
+use entrepot_driver_s3::S3Driver;
+use entrepot_storage::{Finding, SharedDriver};
+
+use crate::assemble::AssemblyError;
+use crate::config::{self, AzureAccess, AzureCredentials, Backend, Secret, Surroundings};
+
+/// A store as its driver opened it, without decorators.
+pub struct Opened {
+    /// The driver.
+    pub driver: SharedDriver,
+    /// What the driver finds out about its store, once this is awaited: places, permissions, rules.
+    pub inspection: Pin<Box<dyn Future<Output = Vec<Finding>> + Send>>,
+}
+
+/// Opens the configured store. Asks none of the cloud stores anything: whether they can be reached shows
+/// with the first request.
+pub async fn open(
+    config: &config::Storage,
+    surroundings: &dyn Surroundings,
+) -> Result<Opened, AssemblyError> {
+    match &config.backend {
+        Backend::Filesystem(settings) => {
+            let settings = entrepot_driver_filesystem::Config {
+                root_directory: settings.root_directory.clone(),
+                max_threads: settings.max_threads,
+            };
+            let driver = FilesystemDriver::open(&settings).map_err(refused)?;
+            Ok(Opened { driver: Arc::new(driver), inspection: Box::pin(async { Vec::new() }) })
+        }
+        Backend::Inmemory(_) => {
+            Ok(Opened { driver: Arc::new(MemoryDriver::new()), inspection: Box::pin(async { Vec::new() }) })
+        }
+        Backend::S3(settings) => {
+            let driver = Arc::new(S3Driver::open(s3_settings(settings)).await.map_err(refused)?);
+            let inspected = Arc::clone(&driver);
+            Ok(Opened { driver, inspection: Box::pin(async move { inspected.inspect().await }) })
+        }
+        Backend::Azure(settings) => {
+            let settings = azure_settings(settings, surroundings);
+            let driver = Arc::new(AzureDriver::open(&settings).map_err(refused)?);
+            let inspected = Arc::clone(&driver);
+            Ok(Opened { driver, inspection: Box::pin(async move { inspected.inspect().await }) })
+        }
+        Backend::Gcs(_) => Err(refused("gcs is not there yet")),
+    }
+}
+
+/// What the store is called in the log: its place, and never a credential.
+pub fn place(backend: &Backend) -> String {
+    let below = |root: &str| match root.trim_matches('/') {
+        "" => String::new(),
+        root => format!("/{root}"),
+    };
+    match backend {
+        Backend::Filesystem(settings) => {
+            let directory = &settings.root_directory;
+            let absolute = std::path::absolute(directory).unwrap_or_else(|_| directory.clone());
+            absolute.display().to_string()
+        }
+        Backend::Inmemory(_) => "memory: everything is lost when the process ends".to_owned(),
+        Backend::S3(settings) => {
+            let at = settings.endpoint.as_deref().unwrap_or(&settings.region);
+            format!("s3://{}{} at {at}", settings.bucket, below(&settings.root_directory))
+        }
+        Backend::Azure(settings) => {
+            let account = settings.account_name.as_deref().unwrap_or("the connection string's account");
+            let at = settings.service_url.as_deref().unwrap_or(account);
+            format!("azure container {}{} at {at}", settings.container, below(&settings.root_directory))
+        }
+        Backend::Gcs(settings) => {
+            let at = settings.endpoint.as_deref().map(|endpoint| format!(" at {endpoint}"));
+            format!("gs://{}{}{}", settings.bucket, below(&settings.root_directory), at.unwrap_or_default())
+        }
+    }
+}
+
+fn refused(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> AssemblyError {
+    AssemblyError::Storage(error.into())
+}
+
+fn s3_settings(settings: &config::S3) -> s3::Config {
+    let credentials = match &settings.keys {
+        None => s3::CredentialSource::Chain,
+        Some(keys) => s3::CredentialSource::Static(s3::StaticCredentials::new(
+            keys.access_key.expose().clone(),
+            keys.secret_key.expose().clone(),
+            keys.session_token.as_ref().map(|token| token.expose().clone()),
+        )),
+    };
+    let encryption = match (settings.encrypt, &settings.kms_key) {
+        (false, _) => s3::Encryption::BucketDefault,
+        (true, None) => s3::Encryption::Aes256,
+        (true, Some(key)) => s3::Encryption::Kms { key_id: Some(key.clone()) },
+    };
+    s3::Config {
+        endpoint: settings.endpoint.clone(),
+        redirect_endpoint: settings.redirect_endpoint.clone(),
+        force_path_style: settings.force_path_style,
+        accelerate: settings.accelerate,
+        dual_stack: settings.dual_stack,
+        fips: settings.fips,
+        root_directory: settings.root_directory.clone(),
+        part_bytes: settings.part_bytes,
+        encryption,
+        storage_class: Some(settings.storage_class.clone()).filter(|class| class != "STANDARD"),
+        object_acl: settings.object_acl.clone(),
+        user_agent: settings.user_agent.clone(),
+        skip_verify: settings.skip_verify,
+        secure: settings.secure,
+        credentials,
+        checksum: if settings.checksums { s3::Checksum::Crc32c } else { s3::Checksum::None },
+        conditional_delete: settings.conditional_delete,
+        uniform_parts: settings.uniform_parts,
+        ..s3::Config::new(settings.bucket.clone(), settings.region.clone())
+    }
+}
+
+fn azure_settings(settings: &config::Azure, surroundings: &dyn Surroundings) -> azure::Config {
+    let hidden = |secret: &Secret<String>| azure::Secret::from(secret.expose().as_str());
+    let credentials = match &settings.access {
+        AzureAccess::Key(key) => azure::Credentials::SharedKey(hidden(key)),
+        AzureAccess::ConnectionString(text) => azure::Credentials::ConnectionString(hidden(text)),
+        AzureAccess::Credentials(AzureCredentials::ClientSecret { client_id, tenant_id, secret }) => {
+            azure::Credentials::ClientSecret {
+                tenant_id: tenant_id.clone(),
+                client_id: client_id.clone(),
+                secret: hidden(secret),
+            }
+        }
+        AzureAccess::Credentials(AzureCredentials::DefaultCredentials { client_id }) => {
+            let variables = surroundings.variables();
+            let find = |name: &str| {
+                let found = variables.iter().find(|(known, value)| known == name && !value.is_empty());
+                found.map(|(_, value)| value.clone())
+            };
+            azure::Credentials::Default(azure::Surroundings {
+                tenant_id: find("AZURE_TENANT_ID"),
+                client_id: client_id.clone().or_else(|| find("AZURE_CLIENT_ID")),
+                client_secret: find("AZURE_CLIENT_SECRET").map(azure::Secret::from),
+                token_file: find("AZURE_FEDERATED_TOKEN_FILE").map(Into::into),
+            })
+        }
+    };
+    let account = settings.account_name.clone().unwrap_or_default();
+    azure::Config {
+        service_url: settings.service_url.clone(),
+        realm: Some(settings.realm.clone()),
+        root_directory: settings.root_directory.clone(),
+        skip_verify: settings.skip_verify,
+        redirect_endpoint: settings.redirect_endpoint.clone(),
+        block_size: settings.block_bytes,
+        ..azure::Config::new(account, settings.container.clone(), credentials)
+    }
+}

@@ -1,12 +1,14 @@
 //! What the suites and the benchmark need besides Rust: other people's clients, the conformance program,
-//! Cargo's own checkers.
+//! Cargo's own checkers, and the object stores the drivers are tried on.
 //!
 //! Every version is pinned, except those of Debian, which pins its own. Nothing outside the repository is
 //! written to but by apt; everything else goes to `target/tools`, and is kept while its version is wanted.
 
 mod debian;
 mod go;
+mod python;
 mod rust;
+pub(crate) mod stores;
 
 use std::fmt;
 
@@ -31,6 +33,8 @@ pub(crate) enum Source {
     Go,
     /// Built by Cargo from the crates index.
     Cargo,
+    /// Servers the storage drivers are tried on, by Go and pip.
+    Stores,
 }
 
 /// What became of one tool.
@@ -56,8 +60,9 @@ pub(crate) fn install(source: Source) -> Vec<Installed> {
     match source {
         Source::Debian => debian::install(&debian::CLIENTS),
         Source::Benchmark => debian::install(&debian::BENCHMARK),
-        Source::Go => go::install(),
+        Source::Go => go::install(go::CLIENTS),
         Source::Cargo => rust::install(),
+        Source::Stores => [go::install(go::STORES), python::install()].concat(),
     }
 }
 
@@ -67,7 +72,7 @@ pub(crate) fn run(arguments: &Arguments) -> bool {
         list();
         return true;
     }
-    let sources = [Source::Debian, Source::Benchmark, Source::Go, Source::Cargo];
+    let sources = [Source::Debian, Source::Benchmark, Source::Go, Source::Cargo, Source::Stores];
     let installed: Vec<_> = sources.into_iter().flat_map(install).collect();
     for tool in &installed {
         println!("{tool}");
@@ -80,8 +85,11 @@ fn list() {
     for package in debian::CLIENTS.packages.iter().chain(debian::BENCHMARK.packages) {
         println!("apt    {package}");
     }
-    for tool in go::TOOLS {
+    for tool in go::CLIENTS.iter().chain(go::STORES) {
         println!("go     {}  {}@{}", tool.program, tool.package, tool.version);
+    }
+    for tool in python::TOOLS {
+        println!("pip    {}  {}", tool.program, tool.version);
     }
     for tool in rust::TOOLS {
         println!("cargo  {}@{}", tool.program, tool.version);

@@ -2,6 +2,7 @@
 
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::types::{EncodingType, Object as Listed};
+use entrepot_storage::key::MAX_SEGMENT_BYTES;
 use entrepot_storage::{ListPage, ObjectMeta, Result};
 use percent_encoding::percent_decode_str;
 
@@ -18,70 +19,74 @@ impl Client {
         start_after: Option<&str>,
         limit: usize,
     ) -> Result<ListPage> {
-        let start = match start(prefix, start_after) {
+        let mut start = match start(prefix, start_after) {
             Start::Nowhere => return Ok(ListPage::default()),
             Start::Beginning => None,
             Start::After(text) => Some(self.prefixed(text)),
         };
         let limit = limit.clamp(1, LARGEST_PAGE);
-        let mut token = None;
         // A page may hold nothing of ours and yet lead on.
         loop {
-            let output = self.page(prefix, start.as_deref(), limit, token.take()).await?;
-            let objects: Vec<_> = self.ours(&output, start_after).take(limit).collect();
-            let more = output.is_truncated() == Some(true);
-            token = output.next_continuation_token().map(str::to_owned);
-            if !objects.is_empty() || !more || token.is_none() {
+            let page = self.page(prefix, start, limit).await?;
+            let objects: Vec<_> = self.ours(&page.paths, &page.output, start_after).take(limit).collect();
+            // MinIO says of some full pages that nothing follows although something does.
+            let more = page.output.is_truncated() == Some(true) || page.paths.len() >= limit;
+            start = page.paths.into_iter().next_back();
+            if !objects.is_empty() || !more || start.is_none() {
                 return Ok(ListPage { more: more && !objects.is_empty(), objects });
             }
         }
     }
 
-    async fn page(
-        &self,
-        prefix: &str,
-        start: Option<&str>,
-        limit: usize,
-        token: Option<String>,
-    ) -> Result<ListObjectsV2Output> {
-        // Where a page continues another, the token says from where.
-        let start = start.filter(|_| token.is_none());
+    /// Continued by the last name, not by the store's token: a token is lost with its process, and MinIO's
+    /// pages differ by how they were asked for.
+    async fn page(&self, prefix: &str, start: Option<String>, limit: usize) -> Result<Page> {
         let request = self
             .sdk
             .list_objects_v2()
             .bucket(&self.bucket)
             .prefix(self.prefixed(prefix))
-            .set_start_after(start.map(str::to_owned))
-            .set_continuation_token(token)
+            .set_start_after(start)
             .max_keys(i32::try_from(limit).unwrap_or(i32::MAX))
             // Without it a key with a control character, of whomever else, makes the answer unreadable.
             .encoding_type(EncodingType::Url)
             .send();
         let output = self.call(self.timeouts.call, request).await;
-        output.map_err(|failure| failure.into_error(None))
+        let output = output.map_err(|failure| failure.into_error(None))?;
+        let is_encoded = output.encoding_type() == Some(&EncodingType::Url);
+        let paths = output.contents().iter().map(|listed| match listed.key() {
+            Some(path) if is_encoded => decoded(path),
+            path => path.unwrap_or_default().to_owned(),
+        });
+        Ok(Page { paths: paths.collect(), output })
     }
 
     /// What lies below our root and behind the start, which some stores include.
     fn ours<'a>(
         &'a self,
+        paths: &'a [String],
         output: &'a ListObjectsV2Output,
         start_after: Option<&'a str>,
     ) -> impl Iterator<Item = ObjectMeta> + 'a {
-        let is_encoded = output.encoding_type() == Some(&EncodingType::Url);
-        let objects = output.contents().iter().filter_map(move |listed| self.listed(listed, is_encoded));
+        let listed = paths.iter().zip(output.contents());
+        let objects = listed.filter_map(|(path, listed)| self.listed(path, listed));
         objects.filter(move |meta| start_after.is_none_or(|start| meta.key.as_str() > start))
     }
 
-    fn listed(&self, listed: &Listed, is_encoded: bool) -> Option<ObjectMeta> {
-        let path = listed.key()?;
-        let decoded = is_encoded.then(|| decoded(path));
+    fn listed(&self, path: &str, listed: &Listed) -> Option<ObjectMeta> {
         Some(ObjectMeta {
-            key: self.key(decoded.as_deref().unwrap_or(path))?,
+            key: self.key(path)?,
             size: u64::try_from(listed.size()?).ok()?,
             version: listed.e_tag().map(version),
             modified: listed.last_modified().and_then(instant),
         })
     }
+}
+
+/// A page as the store gave it, and its names decoded.
+struct Page {
+    paths: Vec<String>,
+    output: ListObjectsV2Output,
 }
 
 /// Where a listing begins. MinIO answers nothing at all to a start outside the prefix, wherever it lies.
@@ -94,11 +99,21 @@ enum Start<'a> {
 
 fn start<'a>(prefix: &str, start_after: Option<&'a str>) -> Start<'a> {
     match start_after {
+        _ if !may_begin_a_key(prefix) => Start::Nowhere,
         None => Start::Beginning,
         Some(start) if start.starts_with(prefix) && !start.is_empty() => Start::After(start),
         Some(start) if start < prefix || start.is_empty() => Start::Beginning,
         Some(_) => Start::Nowhere,
     }
+}
+
+/// Whether any key begins with this text. MinIO calls prefixes that no name can have an error.
+pub(crate) fn may_begin_a_key(prefix: &str) -> bool {
+    let mut segments = prefix.rsplit('/');
+    let is_open = |segment: &str| !segment.starts_with('.') && segment.len() <= MAX_SEGMENT_BYTES;
+    prefix.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
+        && segments.next().is_none_or(is_open)
+        && segments.all(|segment| is_open(segment) && !segment.is_empty())
 }
 
 /// Undoes `encoding-type=url`. A plus is a space there, and no key of ours has one.
@@ -118,6 +133,16 @@ mod tests {
         assert_eq!(start("b/", Some("b/1")), Start::After("b/1"));
         assert_eq!(start("b/", Some("c")), Start::Nowhere);
         assert_eq!(start("", Some("")), Start::Beginning);
+    }
+
+    #[test]
+    fn a_prefix_that_no_key_can_have_is_told() {
+        for prefix in ["..", "../", "a/../a", ".hidden", "/", "a//", "a b", "ä", "a\\", "a\u{1}"] {
+            assert!(!may_begin_a_key(prefix), "{prefix:?}");
+        }
+        for prefix in ["", "a", "a/", "a/b", "a.", "a-b/c.d"] {
+            assert!(may_begin_a_key(prefix), "{prefix:?}");
+        }
     }
 
     #[test]

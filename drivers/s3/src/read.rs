@@ -74,6 +74,8 @@ impl Client {
         let length = length(output.content_length(), key)?;
         let (range, size) = match output.content_range().map(parse_content_range) {
             Some(Some(parsed)) => parsed,
+            // MinIO names the bytes `0--1/0` of an empty object.
+            Some(None) if length == 0 => (0..0, 0),
             Some(None) => return Err(broken("Content-Range cannot be read", Some(key))),
             None => (0..length, length),
         };

@@ -1,7 +1,6 @@
 //! A registry we started: pinned to its core, in directories of its own, and gone when we are.
 
 use std::fs::{self, File, OpenOptions};
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -42,7 +41,7 @@ impl Instance {
     /// Starts one on the directory `home`, which may be new, and waits until it answers.
     pub(super) fn start(recipe: &Recipe, home: &Path) -> Result<Self, String> {
         fs::create_dir_all(home.join("data")).map_err(|error| format!("{}: {error}", home.display()))?;
-        let (port, debug_port) = (free_port()?, free_port()?);
+        let (port, debug_port) = (process::free_port()?, process::free_port()?);
         let home = home.to_owned();
         let mut instance =
             Self { recipe: recipe.clone(), home, port, debug_port, child: None, started_in: Duration::ZERO };
@@ -164,10 +163,4 @@ impl Drop for Instance {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-fn free_port() -> Result<u16, String> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let address = listener.and_then(|listener| listener.local_addr());
-    address.map(|address| address.port()).map_err(|error| format!("no port is free: {error}"))
 }

@@ -1,4 +1,4 @@
-//! Clients built by Go, each in a module of its own so that none chooses another's dependencies.
+//! Programs built by Go, each in a module of its own so that none chooses another's dependencies.
 //!
 //! Not `go install package@version`: that asks for the list of all versions first, to look for a notice of
 //! deprecation, and some module proxies serve the versions but not the list.
@@ -22,8 +22,8 @@ pub(super) struct Tool {
     may_be_refused: bool,
 }
 
-/// All of them. Quick ones first: they share the Go build cache, not their dependencies.
-pub(super) const TOOLS: &[Tool] = &[
+/// The clients. Quick ones first: they share the Go build cache, not their dependencies.
+pub(super) const CLIENTS: &[Tool] = &[
     Tool {
         program: "conformance",
         package: "github.com/opencontainers/distribution-spec/conformance",
@@ -62,14 +62,24 @@ pub(super) const TOOLS: &[Tool] = &[
     },
 ];
 
+/// Stores the drivers are tried on.
+pub(super) const STORES: &[Tool] = &[Tool {
+    program: "minio",
+    package: "github.com/minio/minio",
+    module: "github.com/minio/minio",
+    // Its releases have no versions that modules know: the commit 7aac2a2c5b7c, its last.
+    version: "v0.0.0-20260212201848-7aac2a2c5b7c",
+    may_be_refused: true,
+}];
+
 const LIMIT: Duration = Duration::from_secs(1200);
 
 /// What a proxy says that does not serve a version, as opposed to one that cannot be reached.
 const REFUSALS: &[&str] = &["403 Forbidden", "404 Not Found", "410 Gone"];
 
 /// Builds what is missing or of another version.
-pub(super) fn install() -> Vec<Installed> {
-    TOOLS.iter().map(|tool| Installed { program: tool.program, state: tool.install() }).collect()
+pub(super) fn install(tools: &[Tool]) -> Vec<Installed> {
+    tools.iter().map(|tool| Installed { program: tool.program, state: tool.install() }).collect()
 }
 
 impl Tool {
@@ -146,6 +156,6 @@ mod tests {
 
     #[test]
     fn every_package_lies_in_its_module() {
-        assert!(TOOLS.iter().all(|tool| tool.package.starts_with(tool.module)));
+        assert!(CLIENTS.iter().chain(STORES).all(|tool| tool.package.starts_with(tool.module)));
     }
 }

@@ -25,6 +25,8 @@ pub(super) enum Name {
     Audit,
     /// The release binary, as shipped
     Binary,
+    /// The drivers' contract, on servers that are started for it
+    Stores,
     /// The specification's own program
     Conformance,
     /// Other people's clients
@@ -44,6 +46,7 @@ impl Name {
         Self::Binary,
         Self::Deny,
         Self::Audit,
+        Self::Stores,
         Self::Conformance,
         Self::Clients,
         Self::Crash,
@@ -59,6 +62,7 @@ impl Name {
         match self {
             Self::Fmt | Self::Tidy | Self::Clippy | Self::Codegen | Self::Unit | Self::Binary => &[],
             Self::Deny | Self::Audit => &[Source::Cargo],
+            Self::Stores => &[Source::Stores],
             Self::Conformance | Self::Crash => &[Source::Go],
             Self::Clients => &[Source::Debian, Source::Go],
         }

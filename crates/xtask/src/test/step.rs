@@ -9,6 +9,7 @@ use super::background::Background;
 use super::plan::Name;
 use super::tally::{self, Tally};
 use crate::process::{self, Finished};
+use crate::services::stores::{Running, STORES, Store};
 use crate::services::{Installed, State};
 use crate::workspace;
 
@@ -81,9 +82,14 @@ pub(super) fn run(name: Name, background: &mut Background) -> Verdict {
     }
     let unavailable = unavailable(&installed);
     let mut said = String::new();
+    let stores = match running_stores(name, &installed, &mut said) {
+        Ok(stores) => stores,
+        Err(problem) => return Verdict::Failed(problem),
+    };
     for (index, mut command) in commands(name).into_iter().enumerate() {
         command.env("CARGO_TERM_COLOR", "never").env("ENTREPOT_TEST_TOOLS", workspace::tools().join("bin"));
         command.env("ENTREPOT_TEST_UNAVAILABLE", &unavailable);
+        command.envs(stores.iter().map(|store| (store.variable, &store.url)));
         let log = if index == 0 { name.to_string() } else { format!("{name}-{}", index + 1) };
         let Finished { succeeded, text } = process::run(&log, &command, limit(name));
         said.push_str(&text);
@@ -92,6 +98,19 @@ pub(super) fn run(name: Name, background: &mut Background) -> Verdict {
         }
     }
     Verdict::Passed(said)
+}
+
+/// The servers a step's tests are pointed at, for as long as they are kept. One that could not be installed is
+/// left out, and `said` to be.
+fn running_stores(name: Name, installed: &[Installed], said: &mut String) -> Result<Vec<Running>, String> {
+    if name != Name::Stores {
+        return Ok(Vec::new());
+    }
+    for missing in installed.iter().filter(|tool| !matches!(tool.state, State::Ready)) {
+        said.push_str(&format!("SKIPPED {missing}\n"));
+    }
+    let is_there = |store: &&Store| store.is_installed();
+    STORES.iter().filter(is_there).map(Store::start).collect()
 }
 
 /// Why a step fails or is skipped before it begins.
@@ -122,6 +141,7 @@ fn concerns(name: Name, tool: &Installed) -> bool {
         Name::Audit => tool.program == "cargo-audit",
         Name::Conformance => tool.program == "conformance",
         Name::Crash => tool.program == "crane",
+        Name::Stores => true,
         _ => tool.program != "conformance",
     }
 }
@@ -139,7 +159,7 @@ fn advisories() -> PathBuf {
 fn limit(name: Name) -> Duration {
     let minutes = match name {
         Name::Fmt | Name::Tidy | Name::Codegen | Name::Deny | Name::Audit => 5,
-        Name::Clippy | Name::Clients => 20,
+        Name::Clippy | Name::Clients | Name::Stores => 20,
         Name::Unit | Name::Binary => 25,
         Name::Conformance | Name::Crash => 10,
     };
@@ -156,6 +176,7 @@ fn commands(name: Name) -> Vec<Command> {
         Name::Deny => vec![tool("cargo-deny", &["--locked", "check", "bans", "licenses", "sources"])],
         Name::Audit => vec![audit()],
         Name::Binary => vec![binary()],
+        Name::Stores => vec![suite("conformance", &[])],
         Name::Conformance => against_the_binary(suite("specification", &[])),
         Name::Clients => against_the_binary(suite("clients", &["--skip", "crash::", "--test-threads=2"])),
         Name::Crash => against_the_binary(suite("clients", &["crash::"])),

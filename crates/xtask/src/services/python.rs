@@ -1,0 +1,76 @@
+//! Programs of Python, each in an environment of its own below `target/tools/python`.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use super::{Installed, State, last_line};
+use crate::process;
+use crate::workspace;
+
+/// A program to install.
+pub(super) struct Tool {
+    pub(super) program: &'static str,
+    /// As pip takes it, with what it shall bring along.
+    package: &'static str,
+    pub(super) version: &'static str,
+}
+
+/// All of them.
+pub(super) const TOOLS: &[Tool] =
+    &[Tool { program: "moto_server", package: "moto[server]", version: "5.2.5" }];
+
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// Installs what is missing or of another version.
+pub(super) fn install() -> Vec<Installed> {
+    TOOLS.iter().map(|tool| Installed { program: tool.program, state: tool.install() }).collect()
+}
+
+/// Where a program lies, once it is installed.
+pub(super) fn path(program: &str) -> PathBuf {
+    home(program).join("bin").join(program)
+}
+
+fn home(program: &str) -> PathBuf {
+    workspace::tools().join("python").join(program)
+}
+
+impl Tool {
+    fn install(&self) -> State {
+        if self.is_there() {
+            return State::Ready;
+        }
+        for (step, command) in [("venv", self.environment()), ("pip", self.pip())] {
+            let finished = process::run(&format!("{step}-{}", self.program), &command, LIMIT);
+            if !finished.succeeded {
+                return State::Failed(last_line(&finished.text));
+            }
+        }
+        let written = fs::write(self.stamp(), self.version);
+        written.map_or_else(|error| State::Failed(error.to_string()), |()| State::Ready)
+    }
+
+    fn environment(&self) -> Command {
+        let mut command = Command::new("python3");
+        command.args(["-m", "venv", "--clear"]).arg(home(self.program));
+        command
+    }
+
+    fn pip(&self) -> Command {
+        let mut command = Command::new(home(self.program).join("bin/pip"));
+        command.args(["install", "--quiet", "--disable-pip-version-check"]);
+        command.arg(format!("{}=={}", self.package, self.version));
+        command
+    }
+
+    fn stamp(&self) -> PathBuf {
+        home(self.program).join("version")
+    }
+
+    fn is_there(&self) -> bool {
+        let stamp = fs::read_to_string(self.stamp()).unwrap_or_default();
+        path(self.program).is_file() && stamp == self.version
+    }
+}

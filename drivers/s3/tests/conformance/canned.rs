@@ -1,0 +1,220 @@
+//! Answers no emulator gives: each test plays a server that has them prepared, one for each request.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+use entrepot_driver_s3::{Config, CredentialSource, S3Driver, StaticCredentials};
+use entrepot_storage::{ErrorKind, Key, Part, PutMode, ReadRange, StorageDriver, Upload};
+use futures_util::StreamExt;
+
+const FAILED: ErrorKind = ErrorKind::Backend { retryable: true };
+
+/// A server that gives these answers, in order, to one connection each. Its thread ends with the request
+/// lines it saw.
+struct Canned {
+    endpoint: String,
+    thread: JoinHandle<Vec<String>>,
+}
+
+impl Canned {
+    fn with(answers: Vec<String>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let endpoint = format!("http://{}", listener.local_addr().expect("it is bound"));
+        let serve = move |answer: String| serve(listener.accept().expect("a client comes").0, &answer);
+        let mut serve = serve;
+        let thread = std::thread::spawn(move || answers.into_iter().map(&mut serve).collect());
+        Self { endpoint, thread }
+    }
+
+    async fn driver(&self) -> S3Driver {
+        let mut config = Config::new("bucket", "us-east-1");
+        config.endpoint = Some(self.endpoint.clone());
+        config.force_path_style = true;
+        config.credentials = CredentialSource::Static(StaticCredentials::new("AK", "secret", None));
+        S3Driver::open(config).await.expect("the settings go together")
+    }
+
+    /// What was asked. Waits until every answer was fetched.
+    fn requests(self) -> Vec<String> {
+        self.thread.join().expect("the server does not panic")
+    }
+}
+
+/// Reads one request whole, answers it, and closes the connection.
+fn serve(mut connection: TcpStream, answer: &str) -> String {
+    let mut request = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let text = String::from_utf8_lossy(&request);
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head
+                .lines()
+                .find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+            if body.len() >= length.unwrap_or(0) {
+                break;
+            }
+        }
+        match connection.read(&mut buffer).expect("the request arrives") {
+            0 => break,
+            count => request.extend_from_slice(&buffer[..count]),
+        }
+    }
+    connection.write_all(answer.as_bytes()).expect("the answer is taken");
+    String::from_utf8_lossy(&request).lines().next().unwrap_or_default().to_owned()
+}
+
+fn answer(status: &str, headers: &str, body: &str) -> String {
+    let length = body.len();
+    format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}")
+}
+
+fn error(status: &str, headers: &str, code: &str) -> String {
+    let xml = "Content-Type: application/xml\r\n";
+    let body = format!(
+        "<?xml version=\"1.0\"?>\n<Error><Code>{code}</Code><Message>said the store</Message></Error>"
+    );
+    answer(status, &format!("{xml}{headers}"), &body)
+}
+
+fn key() -> Key {
+    "some/object".parse().expect("a key")
+}
+
+fn upload() -> (Upload, [Part; 1]) {
+    let tag = "abc;crc32c=AAAAAA==".to_owned();
+    (Upload { key: key(), id: "crc32c:id".into() }, [Part { number: 1, size: 3, tag }])
+}
+
+#[tokio::test]
+async fn a_completion_that_says_200_and_then_fails_is_a_failure() {
+    let server = Canned::with(vec![error("200 OK", "", "InternalError")]);
+    let (upload, parts) = upload();
+
+    let outcome = server.driver().await.upload_complete(&upload, &parts).await;
+
+    assert_eq!(outcome.expect_err("the body says so").kind(), FAILED);
+}
+
+#[tokio::test]
+async fn a_completion_cut_short_is_a_failure() {
+    let body = "<?xml version=\"1.0\"?>\n<CompleteMultipartUploadResult><ETag>";
+    let server = Canned::with(vec![answer("200 OK", "", body)]);
+    let (upload, parts) = upload();
+
+    let outcome = server.driver().await.upload_complete(&upload, &parts).await;
+
+    assert_eq!(outcome.expect_err("it does not end").kind(), FAILED);
+}
+
+#[tokio::test]
+async fn a_conditional_write_that_met_another_is_made_again() {
+    let conflict = error("409 Conflict", "", "ConditionalRequestConflict");
+    let server = Canned::with(vec![conflict.clone(), conflict, answer("200 OK", "ETag: \"new\"\r\n", "")]);
+
+    let written = server.driver().await.put(&key(), Bytes::from_static(b"x"), PutMode::IfAbsent).await;
+
+    assert_eq!(written.expect("the third attempt succeeds").version.expect("an ETag").0, "new");
+    assert_eq!(server.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn a_conditional_write_that_always_meets_another_gives_up() {
+    let conflict = error("409 Conflict", "", "ConditionalRequestConflict");
+    let server = Canned::with(vec![conflict; 6]);
+
+    let outcome = server.driver().await.put(&key(), Bytes::from_static(b"x"), PutMode::IfAbsent).await;
+
+    assert_eq!(outcome.expect_err("nobody yields").kind(), FAILED);
+    assert_eq!(server.requests().len(), 6);
+}
+
+#[tokio::test]
+async fn a_store_that_asks_for_fewer_requests_is_asked_once_and_heard() {
+    let server = Canned::with(vec![error("503 Slow Down", "Retry-After: 7\r\n", "SlowDown")]);
+
+    let outcome = server.driver().await.get(&key(), ReadRange::Whole).await;
+
+    let retry_after = Some(Duration::from_secs(7));
+    assert_eq!(outcome.expect_err("it refused").kind(), ErrorKind::Throttled { retry_after });
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_404_that_is_not_the_stores_word_is_a_failure() {
+    for canned in [
+        error("404 Not Found", "", "NoSuchBucket"),
+        answer("404 Not Found", "Content-Type: text/html\r\n", "<html><body>no such page</body></html>"),
+        answer("404 Not Found", "", ""),
+    ] {
+        let server = Canned::with(vec![canned]);
+
+        let outcome = server.driver().await.get(&key(), ReadRange::Whole).await;
+
+        assert!(matches!(outcome.expect_err("404").kind(), ErrorKind::Backend { .. }));
+    }
+}
+
+#[tokio::test]
+async fn a_bare_404_means_absence_only_in_a_bucket_that_is_there() {
+    let missing = answer("404 Not Found", "", "");
+    let nowhere = Canned::with(vec![missing.clone(), missing.clone()]);
+    let somewhere = Canned::with(vec![missing.clone(), answer("200 OK", "", ""), missing]);
+
+    let in_no_bucket = nowhere.driver().await.stat(&key()).await;
+    let driver = somewhere.driver().await;
+    let in_a_bucket = driver.stat(&key()).await;
+    let again = driver.stat(&key()).await;
+
+    assert_eq!(in_no_bucket.expect_err("404").kind(), ErrorKind::Backend { retryable: false });
+    assert_eq!(in_a_bucket.expect_err("404").kind(), ErrorKind::NotFound);
+    assert_eq!(again.expect_err("404").kind(), ErrorKind::NotFound);
+    let asked = somewhere.requests();
+    assert_eq!(asked.len(), 3, "the bucket is looked for once in a while: {asked:?}");
+}
+
+#[tokio::test]
+async fn a_body_that_is_cut_short_ends_with_an_error() {
+    let whole = answer("200 OK", "ETag: \"a\"\r\n", &"x".repeat(100_000));
+    let server = Canned::with(vec![whole[..50_000].to_owned()]);
+
+    let object = server.driver().await.get(&key(), ReadRange::Whole).await.expect("it begins well");
+    let chunks: Vec<_> = object.body.into_stream().collect().await;
+
+    assert!(chunks.last().expect("something arrives").is_err());
+    assert!(chunks[..chunks.len() - 1].iter().all(Result::is_ok));
+}
+
+#[tokio::test]
+async fn a_small_body_that_is_cut_short_is_an_error() {
+    let whole = answer("200 OK", "ETag: \"a\"\r\n", &"x".repeat(1000));
+    let server = Canned::with(vec![whole[..500].to_owned()]);
+
+    let outcome = server.driver().await.get(&key(), ReadRange::Whole).await;
+
+    assert_eq!(outcome.expect_err("half of it is missing").kind(), FAILED);
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_a_failure_that_may_pass() {
+    let server = Canned::with(Vec::new());
+    let driver = server.driver().await;
+    server.requests();
+
+    let outcome = driver.stat(&key()).await;
+
+    assert_eq!(outcome.expect_err("nobody listens").kind(), FAILED);
+}
+
+#[tokio::test]
+async fn no_secret_is_in_what_the_driver_shows() {
+    let server = Canned::with(vec![error("403 Forbidden", "", "SignatureDoesNotMatch")]);
+    let driver = server.driver().await;
+    let refused = driver.get(&key(), ReadRange::Whole).await.expect_err("it was refused");
+
+    for text in [format!("{driver:?}"), driver.to_string(), refused.to_string(), format!("{refused:?}")] {
+        assert!(!text.contains("secret"), "{text}");
+    }
+}

@@ -1,0 +1,51 @@
+//! What the driver finds out about a bucket.
+
+use entrepot_storage::{Finding, Severity, StorageDriver};
+
+use super::server;
+
+fn worst(findings: &[Finding]) -> Option<Severity> {
+    findings.iter().map(|finding| finding.severity).max()
+}
+
+#[tokio::test]
+async fn a_bucket_that_may_be_used_has_no_faults_and_nothing_left_in_it() {
+    let Some(server) = server::named("ENTREPOT_TEST_S3") else { return };
+    let driver = server.open().await;
+
+    let findings = driver.inspect().await;
+
+    // A fresh bucket has no rule that cleans up unfinished uploads.
+    assert_eq!(worst(&findings), Some(Severity::Warning), "{findings:#?}");
+    let permissions = findings.iter().find(|finding| finding.subject == "permissions");
+    assert_eq!(permissions.map(|finding| finding.severity), Some(Severity::Note), "{findings:#?}");
+    assert!(driver.list("inspect/", None, 10).await.expect("it lists").objects.is_empty());
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_not_there_is_one_fault_with_a_remedy() {
+    let Some(mut server) = server::named("ENTREPOT_TEST_S3") else { return };
+    server.config.bucket = "no-such-bucket".into();
+
+    let findings = server.open().await.inspect().await;
+
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    assert_eq!(findings[0].severity, Severity::Fault);
+    assert!(findings[0].remedy.contains("create it"), "{findings:#?}");
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_one_fault_with_a_remedy() {
+    use entrepot_driver_s3::{CredentialSource, StaticCredentials};
+    let Some(mut server) = server::named("ENTREPOT_TEST_S3").filter(|server| server.checks_signatures) else {
+        return;
+    };
+    server.config.credentials =
+        CredentialSource::Static(StaticCredentials::new("nobody", "very-secret-word", None));
+
+    let findings = server.open().await.inspect().await;
+
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    assert!(findings[0].remedy.contains("accesskey"), "{findings:#?}");
+    assert!(!format!("{findings:?}").contains("very-secret-word"));
+}

@@ -198,8 +198,7 @@ fn compact(instant: &DateTime) -> Result<String> {
 
 /// The region the endpoint wants in the signature, where it names one.
 fn signing_region(base: &Endpoint) -> Option<String> {
-    let schemes = base.properties().get("authSchemes")?.as_array()?;
-    let region = schemes.first()?.as_object()?.get("signingRegion")?;
+    let region = base.auth_schemes().first()?.get("signingRegion")?;
     region.as_string().map(str::to_owned)
 }
 

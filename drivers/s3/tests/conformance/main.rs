@@ -3,6 +3,7 @@
 
 mod canned;
 mod inspecting;
+mod measuring;
 mod presigned;
 mod server;
 

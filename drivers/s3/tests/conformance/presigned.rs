@@ -5,7 +5,7 @@ use super::server;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use entrepot_driver_s3::S3Driver;
+use entrepot_driver_s3::{Config, CredentialSource, S3Driver, StaticCredentials};
 use entrepot_storage::{Key, PresignOptions, PutMode, StorageDriver};
 
 const CONTENT: &[u8] = b"what a presigned URL leads to";
@@ -16,6 +16,57 @@ fn options(signed_at: SystemTime) -> PresignOptions {
         expires_in: Duration::from_secs(300),
         content_type: Some("application/vnd.oci.image.layer.v1.tar+gzip".into()),
     }
+}
+
+/// Where a URL leads, and the region it is signed for, with these settings. Asks nobody.
+async fn place(change: impl FnOnce(&mut Config)) -> String {
+    let mut config = Config::new("images", "eu-central-1");
+    config.credentials = CredentialSource::Static(StaticCredentials::new("AK", "secret", None));
+    change(&mut config);
+    let driver = S3Driver::open(config).await.expect("the settings go together");
+    let key: Key = "data/a+b".parse().expect("a key");
+    let url = driver.presign_get(&key, &options(SystemTime::now())).await.expect("it signs");
+    let url = url.expect("the store presigns").url;
+    let region = url.split("%2F").nth(2).expect("a scope");
+    format!("{} {region}", url.split('?').next().expect("a path"))
+}
+
+#[tokio::test]
+async fn urls_are_made_for_the_endpoint_that_is_configured() {
+    let aws = place(|_| ()).await;
+    let dotted = place(|config| config.bucket = "my.images".into()).await;
+    let dual = place(|config| config.dual_stack = true).await;
+    let fips = place(|config| config.fips = true).await;
+    let fast = place(|config| config.accelerate = true).await;
+    let plain = place(|config| config.secure = false).await;
+    let rooted = place(|config| config.root_directory = "/registry/".into()).await;
+
+    assert_eq!(aws, "https://images.s3.eu-central-1.amazonaws.com/data/a%2Bb eu-central-1");
+    assert_eq!(dotted, "https://s3.eu-central-1.amazonaws.com/my.images/data/a%2Bb eu-central-1");
+    assert_eq!(dual, "https://images.s3.dualstack.eu-central-1.amazonaws.com/data/a%2Bb eu-central-1");
+    assert_eq!(fips, "https://images.s3-fips.eu-central-1.amazonaws.com/data/a%2Bb eu-central-1");
+    assert_eq!(fast, "https://images.s3-accelerate.amazonaws.com/data/a%2Bb eu-central-1");
+    assert_eq!(plain, "http://images.s3.eu-central-1.amazonaws.com/data/a%2Bb eu-central-1");
+    assert_eq!(rooted, "https://images.s3.eu-central-1.amazonaws.com/registry/data/a%2Bb eu-central-1");
+}
+
+#[tokio::test]
+async fn a_redirect_endpoint_is_the_host_that_is_signed() {
+    let inside = |config: &mut Config| config.endpoint = Some("minio.internal:9000".into());
+    let own = place(inside).await;
+    let by_path = place(|config| {
+        inside(config);
+        config.redirect_endpoint = Some("https://store.example".into());
+        config.force_path_style = true;
+    });
+    let by_host = place(|config| {
+        inside(config);
+        config.redirect_endpoint = Some("store.example".into());
+    });
+
+    assert_eq!(own, "https://images.minio.internal:9000/data/a%2Bb eu-central-1");
+    assert_eq!(by_path.await, "https://store.example/images/data/a%2Bb eu-central-1");
+    assert_eq!(by_host.await, "https://images.store.example/data/a%2Bb eu-central-1");
 }
 
 /// A URL of an object with a name that needs encoding.

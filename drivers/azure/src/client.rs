@@ -44,7 +44,6 @@ pub(crate) enum Verification {
 /// The container, the clients on it, and what is known about it.
 pub(crate) struct Store {
     pub(crate) container: BlobContainerClient,
-    pub(crate) service: Arc<BlobServiceClient>,
     pub(crate) signer: Signer,
     /// Empty, or ending with a slash.
     pub(crate) root: String,

@@ -58,10 +58,9 @@ impl AzureDriver {
         }
         let verification = if config.skip_verify { Verification::None } else { Verification::Full };
         let (service, container) = clients(&service_url, &config.container, &account.identity, verification)?;
-        let service = Arc::new(service);
         let by = match account.identity {
             Identity::SharedKey(policy) => SignedBy::Account(policy),
-            Identity::Token(_) => SignedBy::Delegation(Arc::new(Delegations::new(Arc::clone(&service)))),
+            Identity::Token(_) => SignedBy::Delegation(Arc::new(Delegations::new(service))),
         };
         let store = Store {
             signer: Signer {
@@ -71,7 +70,6 @@ impl AzureDriver {
                 by,
             },
             container,
-            service,
             root: root(&config.root_directory)?,
             capabilities: capabilities(config),
             ignores_start: AtomicBool::new(false),

@@ -48,7 +48,7 @@ impl fmt::Debug for DelegationKey {
 
 /// The keys held: today's, and yesterday's until today's is there.
 pub(crate) struct Delegations {
-    service: Arc<BlobServiceClient>,
+    service: BlobServiceClient,
     held: Mutex<Held>,
     /// Held by whoever asks the service, so that only one does.
     asking: tokio::sync::Mutex<()>,
@@ -68,7 +68,7 @@ impl fmt::Debug for Delegations {
 }
 
 impl Delegations {
-    pub(crate) fn new(service: Arc<BlobServiceClient>) -> Self {
+    pub(crate) fn new(service: BlobServiceClient) -> Self {
         Self { service, held: Mutex::default(), asking: tokio::sync::Mutex::default() }
     }
 

@@ -9,6 +9,7 @@
 
 mod account;
 mod failing;
+mod inspecting;
 mod presigned;
 mod secrets;
 mod tokens;

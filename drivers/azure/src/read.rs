@@ -3,6 +3,7 @@
 use std::num::NonZero;
 use std::ops::Range;
 
+use azure_core::error::ErrorKind as CoreKind;
 use azure_core::http::{AsyncResponseBody, Etag};
 use azure_core::time::parse_rfc7231;
 use azure_storage_blob::models::{BlobClientDownloadOptions, BlobClientDownloadResult, HttpRange};
@@ -37,12 +38,10 @@ pub(crate) async fn stat(store: &Store, key: &Key) -> Result<ObjectMeta> {
 pub(crate) async fn get(store: &Store, key: &Key, range: ReadRange) -> Result<Object> {
     match range {
         ReadRange::Whole => read(store, key, None, None).await,
-        ReadRange::From(start) if start < LONGER => {
-            read(store, key, Some(HttpRange::from_offset(start)), None).await
-        }
+        ReadRange::From(start) if start < LONGER => read(store, key, Some(start..LONGER), None).await,
         ReadRange::Bounded(range) if range.start < range.end && range.start < LONGER => {
             let range = range.start..range.end.min(LONGER);
-            read(store, key, Some(range.into()), None).await
+            read(store, key, Some(range), None).await
         }
         ReadRange::From(_) | ReadRange::Bounded(_) | ReadRange::Suffix(0) => {
             Err(unsatisfiable(store, key).await)
@@ -61,7 +60,7 @@ async fn suffix(store: &Store, key: &Key, length: u64) -> Result<Object> {
             return Err(out_of_range(key, found.size));
         };
         tries += 1;
-        match read(store, key, Some(range.into()), found.version).await {
+        match read(store, key, Some(range), found.version).await {
             Err(error) if error.kind() == ErrorKind::Precondition && tries < TRIES => {}
             outcome => return outcome,
         }
@@ -72,26 +71,44 @@ async fn suffix(store: &Store, key: &Key, length: u64) -> Result<Object> {
 async fn read(
     store: &Store,
     key: &Key,
-    range: Option<HttpRange>,
+    range: Option<Range<u64>>,
     version: Option<Version>,
 ) -> Result<Object> {
     let options = BlobClientDownloadOptions {
-        range,
+        range: range.clone().map(HttpRange::from),
         if_match: version.map(|version| Etag::from(version.0)),
         partition_size: Some(WHOLE),
         parallel: Some(NonZero::<usize>::MIN),
         ..Default::default()
     };
-    let is_part = options.range.is_some();
+    let start = range.map(|range| range.start);
     match store.blob(key).download(Some(options)).await {
         Ok(answer) => match object(key, answer).await? {
             // The SDK answers an empty blob whatever part of it was asked for, Azurite no bytes from the
             // end of any.
-            object if is_part && object.range.is_empty() => Err(out_of_range(key, object.meta.size)),
+            object if start.is_some() && object.range.is_empty() => Err(out_of_range(key, object.meta.size)),
             object => Ok(object),
         },
         Err(error) if error::status(&error) == 416 => Err(unsatisfiable(store, key).await),
-        Err(error) => Err(error::at(&error, key)),
+        Err(error) => {
+            let failure = error::at(&error, key);
+            match start {
+                // Azurite tells of an empty blob "bytes 0--1/0", which the SDK cannot read.
+                Some(start) if *error.kind() == CoreKind::DataConversion => {
+                    past_the_end(store, failure, start).await
+                }
+                _ => Err(failure),
+            }
+        }
+    }
+}
+
+/// The failure as it is, unless the object ends before `start`.
+async fn past_the_end(store: &Store, failure: Error, start: u64) -> Result<Object> {
+    let Some(key) = failure.key() else { return Err(failure) };
+    match stat(store, key).await {
+        Ok(found) if found.size <= start => Err(out_of_range(key, found.size)),
+        _ => Err(failure),
     }
 }
 

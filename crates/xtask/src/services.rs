@@ -4,8 +4,11 @@
 //! Every version is pinned, except those of Debian, which pins its own. Nothing outside the repository is
 //! written to but by apt; everything else goes to `target/tools`, and is kept while its version is wanted.
 
+#[expect(dead_code, reason = "until the test runner starts stores")]
+pub(crate) mod azurite;
 mod debian;
 mod go;
+mod npm;
 mod python;
 mod rust;
 pub(crate) mod stores;
@@ -33,7 +36,7 @@ pub(crate) enum Source {
     Go,
     /// Built by Cargo from the crates index.
     Cargo,
-    /// Servers the storage drivers are tried on, by Go and pip.
+    /// Servers the storage drivers are tried on, by Go, pip and npm.
     Stores,
 }
 
@@ -62,7 +65,7 @@ pub(crate) fn install(source: Source) -> Vec<Installed> {
         Source::Benchmark => debian::install(&debian::BENCHMARK),
         Source::Go => go::install(go::CLIENTS),
         Source::Cargo => rust::install(),
-        Source::Stores => [go::install(go::STORES), python::install()].concat(),
+        Source::Stores => [go::install(go::STORES), python::install(), npm::install()].concat(),
     }
 }
 
@@ -93,6 +96,9 @@ fn list() {
     }
     for tool in rust::TOOLS {
         println!("cargo  {}@{}", tool.program, tool.version);
+    }
+    for tool in npm::TOOLS {
+        println!("npm    {}  {}@{}", tool.program, tool.package, tool.version);
     }
 }
 

@@ -121,8 +121,8 @@ async fn commit(
     key: &Key,
     blocks: &[&str],
 ) -> azure_core::Result<azure_core::http::headers::Headers> {
-    let mut list = BlockLookupList::default();
-    list.uncommitted = Some(blocks.iter().map(|block| block.as_bytes().to_vec()).collect());
+    let uncommitted = Some(blocks.iter().map(|block| block.as_bytes().to_vec()).collect());
+    let list = BlockLookupList { uncommitted, ..Default::default() };
     let content: RequestContent<BlockLookupList, XmlFormat> = list.try_into()?;
     let options =
         BlockBlobClientCommitBlockListOptions { if_none_match: Some(Etag::from("*")), ..Default::default() };

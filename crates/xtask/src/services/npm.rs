@@ -17,8 +17,7 @@ pub(super) struct Tool {
 }
 
 /// All of them.
-pub(super) const TOOLS: &[Tool] =
-    &[Tool { program: "azurite-blob", package: "azurite", version: "3.37.0" }];
+pub(super) const TOOLS: &[Tool] = &[Tool { program: "azurite-blob", package: "azurite", version: "3.37.0" }];
 
 const LIMIT: Duration = Duration::from_secs(600);
 

@@ -137,9 +137,8 @@ impl Delegations {
     }
 
     async fn ask(&self, day: SystemTime) -> Result<DelegationKey> {
-        let mut period = KeyInfo::default();
-        period.start = Some(day.into());
-        period.expiry = Some((day + LIFE).into());
+        let (start, expiry) = (Some(day.into()), Some((day + LIFE).into()));
+        let period = KeyInfo { start, expiry, ..Default::default() };
         let content: RequestContent<KeyInfo, XmlFormat> =
             period.try_into().map_err(|error| error::meaning(&error))?;
         let answer = self.service.get_user_delegation_key(content, None).await;

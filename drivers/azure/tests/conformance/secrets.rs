@@ -43,15 +43,15 @@ impl Log {
 
 /// Everything a driver does, and how it prints itself and its failures.
 async fn use_it_all(driver: &AzureDriver, log: &Log) {
-    let key: Key = "secrets/object".parse().unwrap();
-    driver.put(&key, Bytes::from_static(b"x"), PutMode::Overwrite).await.unwrap();
-    driver.get(&key, ReadRange::Whole).await.unwrap();
-    driver.list("secrets/", Some("secrets/a"), 10).await.unwrap();
-    let url = driver.presign_get(&key, &options()).await.unwrap().unwrap();
-    driver.delete(&key, None).await.unwrap();
-    let error = driver.stat(&key).await.unwrap_err();
+    let key: Key = "secrets/object".parse().expect("a key");
+    driver.put(&key, Bytes::from_static(b"x"), PutMode::Overwrite).await.expect("it is a sound store");
+    driver.get(&key, ReadRange::Whole).await.expect("it is a sound store");
+    driver.list("secrets/", Some("secrets/a"), 10).await.expect("it is a sound store");
+    let url = driver.presign_get(&key, &options()).await.expect("it signs").expect("a URL");
+    driver.delete(&key, None).await.expect("it is a sound store");
+    let error = driver.stat(&key).await.expect_err("it is deleted");
     let printed = format!("{driver:?} {driver} {url:?} {error} {error:?}");
-    log.clone().write_all(printed.as_bytes()).unwrap();
+    log.clone().write_all(printed.as_bytes()).expect("memory takes it");
 }
 
 /// What is written while `driver` is used, from all libraries, on this thread.

@@ -1,0 +1,73 @@
+//! The driver contract, case by case: on the fake, on the fake through a handle that fails and is asked
+//! again, and on a real bucket where `ENTREPOT_TEST_GCS` names one.
+
+use std::sync::Arc;
+
+use entrepot_driver_gcs::GcsDriver;
+use entrepot_driver_gcs::fake::{Options, Server};
+use entrepot_storage::SharedDriver;
+use entrepot_storage::conformance::Subject;
+use entrepot_storage::decorate::{Effect, Fault, Operation, Retry, RetryPolicy, Rule};
+use entrepot_storage::{ErrorKind};
+
+fn server() -> Server {
+    Server::start(Options::new("images")).expect("a port is free")
+}
+
+fn open(server: &Server, root: &str) -> SharedDriver {
+    let mut config = server.config();
+    config.root_directory = root.into();
+    Arc::new(GcsDriver::open(config).expect("the settings make sense"))
+}
+
+mod on_the_fake {
+    async fn subject() -> super::Subject {
+        let server = super::server();
+        let open = || super::open(&server, "below/a/root");
+        super::Subject::new(open()).with_second(open()).keeping(server)
+    }
+
+    entrepot_storage::conformance_tests!(subject);
+}
+
+mod on_the_fake_through_failures_that_are_retried {
+    use super::{Arc, Effect, ErrorKind, Fault, Operation, Retry, RetryPolicy, Rule, SharedDriver, Subject};
+
+    /// Every fifth call or so fails before it is applied, and what may be repeated without a doubt loses its
+    /// answer as often. Conditional writes and completions are left out of the second: their callers settle
+    /// a lost answer, which the cases do not.
+    const SAFE: [Operation; 8] = [
+        Operation::Stat,
+        Operation::Get,
+        Operation::List,
+        Operation::UploadBegin,
+        Operation::UploadPart,
+        Operation::UploadComplete,
+        Operation::UploadAbort,
+        Operation::DeleteMany,
+    ];
+
+    fn through(driver: SharedDriver, seed: u64) -> SharedDriver {
+        let fault = Fault::new(driver, "tester", seed);
+        let lost = ErrorKind::Backend { retryable: true };
+        let busy = ErrorKind::Throttled { retry_after: None };
+        fault.controls().add(Rule::new(Effect::FailBefore(busy)).with_probability(0.2));
+        fault.controls().add(Rule::new(Effect::FailAfter(lost)).on(&SAFE).with_probability(0.2));
+        let policy = RetryPolicy {
+            attempts: 30,
+            first_pause: std::time::Duration::from_millis(1),
+            longest_pause: std::time::Duration::from_millis(5),
+            budget: 100_000,
+            ..RetryPolicy::default()
+        };
+        Arc::new(Retry::new(Arc::new(fault), policy))
+    }
+
+    async fn subject() -> Subject {
+        let server = super::server();
+        let open = |seed| through(super::open(&server, ""), seed);
+        Subject::new(open(1)).with_second(open(2)).keeping(server)
+    }
+
+    entrepot_storage::conformance_tests!(subject);
+}

@@ -1,0 +1,239 @@
+//! What the driver makes of a store that fails, on a fake that fails when it is told to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use entrepot_driver_gcs::fake::{Effect, Operation, Options, Server};
+use entrepot_driver_gcs::{Config, CredentialSource, GcsDriver};
+use entrepot_storage::decorate::{Retry, RetryPolicy};
+use entrepot_storage::{Error, ErrorKind, Key, PutMode, ReadRange, Result, Severity, StorageDriver};
+
+fn server() -> Server {
+    Server::start(Options::new("images")).expect("a port is free")
+}
+
+fn open(config: Config) -> GcsDriver {
+    GcsDriver::open(config).expect("the settings make sense")
+}
+
+fn key() -> Key {
+    "records/one".parse().expect("it is a key")
+}
+
+fn kind<T>(outcome: Result<T>) -> ErrorKind {
+    outcome.map(|_| ()).expect_err("it fails").kind()
+}
+
+async fn put(driver: &GcsDriver, content: &'static [u8]) -> Result<entrepot_storage::ObjectMeta> {
+    driver.put(&key(), Bytes::from_static(content), PutMode::Overwrite).await
+}
+
+async fn read(driver: &GcsDriver) -> Result<Bytes> {
+    driver.get(&key(), ReadRange::Whole).await?.body.into_bytes().await
+}
+
+#[tokio::test]
+async fn a_missing_bucket_is_a_failure_and_no_absence() {
+    let server = server();
+    let mut config = server.config();
+    config.bucket = "others".into();
+    let driver = open(config);
+
+    let kinds = [
+        kind(driver.stat(&key()).await),
+        kind(read(&driver).await),
+        kind(put(&driver, b"x").await),
+        kind(driver.delete(&key(), None).await),
+        kind(driver.list("", None, 1).await),
+        kind(driver.upload_begin(&key()).await),
+        kind(driver.list_uploads("", None, 1).await),
+    ];
+
+    assert_eq!(kinds, [ErrorKind::Backend { retryable: false }; 7]);
+}
+
+#[tokio::test]
+async fn who_says_nothing_is_refused_and_told_so() {
+    let server = server();
+    let mut config = server.config();
+    config.credentials = CredentialSource::Anonymous;
+    let driver = open(config);
+
+    assert!(matches!(kind(driver.stat(&key()).await), ErrorKind::Backend { .. }));
+    assert!(!driver.capabilities().presign);
+}
+
+#[tokio::test]
+async fn a_store_that_asks_for_patience_is_heard() {
+    let server = server();
+    let driver = open(server.config());
+
+    for status in [429, 503] {
+        server.fail(Operation::Put, 1, Effect::FailBefore { status, retry_after: Some(3) });
+
+        let throttled = ErrorKind::Throttled { retry_after: Some(Duration::from_secs(3)) };
+        assert_eq!(kind(put(&driver, b"x").await), throttled);
+    }
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_a_write_is_settled_by_asking_again() {
+    let server = server();
+    let policy = RetryPolicy { first_pause: Duration::from_millis(1), ..RetryPolicy::default() };
+    let driver = Retry::new(Arc::new(open(server.config())), policy);
+    server.fail(Operation::Put, 1, Effect::HangUpAfter);
+
+    let again = driver.put(&key(), Bytes::from_static(b"x"), PutMode::IfAbsent).await;
+
+    // The contract: the answer may tell a condition lost against our own first attempt.
+    assert_eq!(kind(again), ErrorKind::AlreadyExists);
+    assert_eq!(server.count(Operation::Put), 2);
+    server.fail(Operation::Put, 2, Effect::FailBefore { status: 500, retry_after: None });
+    driver.put(&key(), Bytes::from_static(b"y"), PutMode::Overwrite).await.expect("the third attempt");
+}
+
+#[tokio::test]
+async fn a_completion_whose_answer_was_lost_may_be_repeated() {
+    for lost in [Effect::HangUpAfter, Effect::FailAfter { status: 500 }] {
+        let server = server();
+        let driver = open(server.config());
+        let upload = driver.upload_begin(&key()).await.expect("it begins");
+        let part = driver.upload_part(&upload, 1, vec![Bytes::from_static(b"abc")]).await.expect("a part");
+        server.fail(Operation::UploadComplete, 1, lost);
+
+        let first = driver.upload_complete(&upload, std::slice::from_ref(&part)).await;
+        let second = driver.upload_complete(&upload, &[part]).await.expect("it was completed");
+
+        assert_eq!(kind(first), ErrorKind::Backend { retryable: true });
+        assert_eq!(second.size, 3);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_cut_fails_in_the_middle() {
+    let server = server();
+    let driver = open(server.config());
+    put(&driver, b"0123456789").await.expect("it is put");
+    server.fail(Operation::Get, 1, Effect::CutBody { after: 4 });
+
+    assert_eq!(kind(read(&driver).await), ErrorKind::Backend { retryable: true });
+    assert_eq!(read(&driver).await.expect("the next one is whole"), "0123456789");
+}
+
+#[tokio::test]
+async fn bytes_that_change_on_their_way_are_noticed() {
+    let server = server();
+    let driver = open(server.config());
+    put(&driver, b"0123456789").await.expect("it is put");
+    server.fail(Operation::Get, 1, Effect::FlipByte { at: 4 });
+
+    assert_eq!(kind(read(&driver).await), ErrorKind::Backend { retryable: true });
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_answer_is_given_up() {
+    let server = server();
+    let mut config = server.config();
+    config.timeouts.call = Duration::from_millis(50);
+    let driver = open(config);
+    server.fail(Operation::Stat, 1, Effect::Delay(Duration::from_secs(3600)));
+
+    let error: Error = driver.stat(&key()).await.expect_err("nobody waits an hour");
+
+    assert_eq!(error.kind(), ErrorKind::Backend { retryable: true });
+    assert!(error.to_string().contains("no answer within"), "{error}");
+}
+
+#[tokio::test]
+async fn a_small_part_in_the_middle_is_refused_for_good() {
+    let server = server();
+    let driver = open(server.config());
+    let upload = driver.upload_begin(&key()).await.expect("it begins");
+    let mut parts = Vec::new();
+    for number in 1..=2 {
+        let body = vec![Bytes::from_static(b"abc")];
+        parts.push(driver.upload_part(&upload, number, body).await.expect("a part"));
+    }
+
+    let refused = driver.upload_complete(&upload, &parts).await;
+
+    assert_eq!(kind(refused), ErrorKind::Backend { retryable: false });
+}
+
+#[tokio::test]
+async fn every_operation_costs_the_requests_it_should() {
+    let server = server();
+    let driver = open(server.config());
+    let version = put(&driver, b"x").await.expect("it is put").version;
+    driver.stat(&key()).await.expect("it is there");
+    read(&driver).await.expect("it is there");
+    driver.list("", None, 10).await.expect("it lists");
+    driver.delete(&key(), version.as_ref()).await.expect("it is deleted");
+    assert_eq!(kind(driver.stat(&key()).await), ErrorKind::NotFound);
+    let upload = driver.upload_begin(&key()).await.expect("it begins");
+    let part = driver.upload_part(&upload, 1, vec![Bytes::from_static(b"abc")]).await.expect("a part");
+    driver.upload_flush(&upload).await.expect("it flushes");
+    driver.upload_complete(&upload, &[part]).await.expect("it completes");
+
+    let counted = [
+        (Operation::Put, 1),
+        (Operation::Stat, 2),
+        (Operation::Get, 1),
+        (Operation::List, 1),
+        (Operation::Delete, 1),
+        (Operation::UploadBegin, 1),
+        (Operation::UploadPart, 1),
+        (Operation::UploadComplete, 1),
+    ];
+    for (operation, requests) in counted {
+        assert_eq!(server.count(operation), requests, "{operation:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_inspection_of_a_sound_bucket_finds_no_fault() {
+    let server = server();
+    let driver = open(server.config());
+
+    let findings = driver.inspect().await;
+
+    assert!(findings.len() >= 10, "{findings:?}");
+    assert!(findings.iter().all(|finding| finding.severity == Severity::Note), "{findings:?}");
+    assert!(driver.list("", None, 10).await.expect("it lists").objects.is_empty(), "the probe is gone");
+    assert!(driver.list_uploads("", None, 10).await.expect("it lists").is_empty());
+}
+
+#[tokio::test]
+async fn an_inspection_names_the_permission_that_is_missing() {
+    let missing = [
+        (Operation::Put, "storage.objects.create"),
+        (Operation::Get, "storage.objects.get"),
+        (Operation::List, "storage.objects.list"),
+        (Operation::Delete, "storage.objects.delete"),
+        (Operation::UploadBegin, "storage.multipartUploads.create"),
+        (Operation::UploadAbort, "storage.multipartUploads.abort"),
+        (Operation::ListUploads, "storage.multipartUploads.list"),
+    ];
+    for (operation, permission) in missing {
+        let server = server();
+        let driver = open(server.config());
+        server.fail(operation, u64::MAX, Effect::FailBefore { status: 403, retry_after: None });
+
+        let findings = driver.inspect().await;
+
+        let faults: Vec<_> = findings.iter().filter(|finding| finding.severity == Severity::Fault).collect();
+        assert!(faults.iter().any(|fault| fault.remedy.contains(permission)), "{permission}: {faults:?}");
+    }
+}
+
+#[tokio::test]
+async fn settings_that_may_not_be_read_are_a_note() {
+    let server = server();
+    let driver = open(server.config());
+    server.fail(Operation::Bucket, 1, Effect::FailBefore { status: 403, retry_after: None });
+
+    let findings = driver.inspect().await;
+
+    assert!(findings.iter().all(|finding| finding.severity == Severity::Note), "{findings:?}");
+}

@@ -17,8 +17,7 @@ use crate::error::{Refusal, lost, strange};
 use crate::{NAME, OpenError};
 
 /// What RFC 3986 leaves alone, so that a path and a signature over it have one spelling only.
-pub(crate) const STRICT: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(crate) const STRICT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// The same within a path, whose segments stay apart.
 pub(crate) const STRICT_PATH: &AsciiSet = &STRICT.remove(b'/');
 

@@ -11,8 +11,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use entrepot_storage::{Error, ErrorKind, Result};
 use google_cloud_auth::credentials::{
-    Builder, CacheableResource, Credentials, external_account, impersonated, service_account,
-    user_account,
+    Builder, CacheableResource, Credentials, external_account, impersonated, service_account, user_account,
 };
 use google_cloud_auth::signer::Signer;
 use http::{Extensions, HeaderMap};
@@ -65,7 +64,7 @@ impl fmt::Debug for Identity {
 
 #[derive(Deserialize)]
 struct KeyFields {
-    #[serde(rename = "type")]
+    #[serde(rename = "type", default)]
     kind: String,
     #[serde(default)]
     client_email: String,
@@ -137,7 +136,8 @@ fn from_json(text: &str) -> std::result::Result<Opened, OpenError> {
     let fields: KeyFields = serde_json::from_str(text).map_err(broken)?;
     let unsigned = |kind: &str| Signing::Never(format!("credentials of the kind {kind:?} cannot sign"));
     match fields.kind.as_str() {
-        "service_account" => {
+        // A key that was written out field by field may lack the word.
+        "service_account" | "" => {
             let key = Arc::new(parse_key(&fields.private_key)?);
             let credentials = service_account::Builder::new(json)
                 .with_access_specifier(service_account::AccessSpecifier::from_scopes([SCOPE]))
@@ -150,7 +150,8 @@ fn from_json(text: &str) -> std::result::Result<Opened, OpenError> {
                 Ok(signer) => Signing::Remote(signer),
                 Err(error) => Signing::Never(error.to_string()),
             };
-            let credentials = impersonated::Builder::new(json).with_scopes([SCOPE]).build().map_err(refused)?;
+            let credentials =
+                impersonated::Builder::new(json).with_scopes([SCOPE]).build().map_err(refused)?;
             Ok((Some(credentials), signing))
         }
         "external_account" => {

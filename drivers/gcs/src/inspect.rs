@@ -131,14 +131,15 @@ async fn signing(driver: &GcsDriver, probe: &Key, findings: &mut Vec<Finding>) {
 
 /// <https://cloud.google.com/storage/docs/json_api/v1/buckets#resource>
 async fn settings(driver: &GcsDriver, findings: &mut Vec<Finding>) {
-    const FIELDS: &str =
-        "lifecycle,softDeletePolicy,versioning,retentionPolicy,iamConfiguration,location,storageClass,billing";
+    const FIELDS: &str = "lifecycle,softDeletePolicy,versioning,retentionPolicy,iamConfiguration,location,storageClass,billing";
     let client = &driver.client;
     let url = format!("{}?fields={FIELDS}", client.json_url());
     match client.call(Request::new(Method::GET, url), client.timeouts.call).await {
         Ok(Ok(answer)) => match serde_json::from_slice(&answer.body) {
             Ok(bucket) => judge(&bucket, &client.root, findings),
-            Err(error) => findings.push(Finding::note("bucket settings", format!("Not understood: {error}."))),
+            Err(error) => {
+                findings.push(Finding::note("bucket settings", format!("Not understood: {error}.")))
+            }
         },
         Ok(Err(refusal)) if refusal.status == StatusCode::NOT_FOUND => findings.push(Finding::fault(
             "bucket",

@@ -26,7 +26,12 @@ struct Page {
 }
 
 impl Client {
-    pub(crate) async fn list(&self, prefix: &str, start_after: Option<&str>, limit: usize) -> Result<ListPage> {
+    pub(crate) async fn list(
+        &self,
+        prefix: &str,
+        start_after: Option<&str>,
+        limit: usize,
+    ) -> Result<ListPage> {
         let mut objects: Vec<ObjectMeta> = Vec::new();
         let mut token: Option<String> = None;
         if limit == 0 {

@@ -35,6 +35,7 @@ type Kept = (Key, u64, u64, Option<String>);
 pub(crate) struct Presigner {
     /// `https://host`, and what stands in the path before the object's name.
     origin: String,
+    /// As Google's vectors sign it: without a port.
     host: String,
     path_prefix: String,
     signed: moka::sync::Cache<Kept, Arc<str>>,
@@ -77,7 +78,7 @@ impl Presigner {
         };
         Ok(Self {
             origin: format!("{scheme}://{authority}"),
-            host: authority.to_string(),
+            host: authority.host().to_owned(),
             path_prefix: format!("{path}{bucket}/"),
             signed: moka::sync::Cache::builder().max_capacity(KEPT).time_to_live(LONGEST_BY_IAM).build(),
             stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
@@ -165,11 +166,7 @@ impl Presigner {
         lasting: u64,
         options: &PresignOptions,
     ) -> Unsigned {
-        let path = format!(
-            "{}{}",
-            self.path_prefix,
-            utf8_percent_encode(&client.name_of(key), STRICT_PATH)
-        );
+        let path = format!("{}{}", self.path_prefix, utf8_percent_encode(&client.name_of(key), STRICT_PATH));
         let scope = format!("{}/auto/storage/goog4_request", instant.date);
         let credential = format!("{signer}/{scope}");
         // In the order of their names, as they have to be signed.
@@ -348,8 +345,11 @@ mod tests {
         let (key, options) = ("data/a".parse().unwrap(), options(1_800_000_000, 7 * 24 * 3600));
 
         let asked = (0..20).map(|_| presigner.sign(&client, &key, &options));
-        let urls: Vec<_> =
-            futures_util::future::join_all(asked).await.into_iter().map(|url| url.unwrap().unwrap()).collect();
+        let urls: Vec<_> = futures_util::future::join_all(asked)
+            .await
+            .into_iter()
+            .map(|url| url.unwrap().unwrap())
+            .collect();
 
         assert!(urls.windows(2).all(|pair| pair[0] == pair[1]));
         assert_eq!(iam.0.load(Ordering::SeqCst), 1);

@@ -7,7 +7,9 @@
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use entrepot_storage::{Body, ByteStream, Error, ErrorKind, Key, Object, ObjectMeta, ReadRange, Result, Version};
+use entrepot_storage::{
+    Body, ByteStream, Error, ErrorKind, Key, Object, ObjectMeta, ReadRange, Result, Version,
+};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde::Deserialize;
 
@@ -56,7 +58,8 @@ impl Client {
             }
             // The message is not a promise. Where it says neither, the XML API's code does.
             Err(refusal) if refusal.status == StatusCode::NOT_FOUND && !refusal.is_missing_object() => {
-                let first_byte = self.request(key).header(header::RANGE, HeaderValue::from_static("bytes=0-0"));
+                let first_byte =
+                    self.request(key).header(header::RANGE, HeaderValue::from_static("bytes=0-0"));
                 match self.send(first_byte, self.timeouts.call).await? {
                     Err(code) if code.is_missing_object() => Err(code.into_error(Some(key))),
                     _ => Err(refusal.into_error(Some(key))),

@@ -133,7 +133,9 @@ impl Call {
         }
         let outcome = match self.operation {
             Operation::Bucket => Ok(Answer::json(settings)),
-            Operation::Stat => store.find(&self.name).map(|stored| Answer::json(&resource(&self.name, stored))),
+            Operation::Stat => {
+                store.find(&self.name).map(|stored| Answer::json(&resource(&self.name, stored)))
+            }
             Operation::Get | Operation::SignedGet => self.get(store, headers),
             Operation::Put => self.put(store, headers, body),
             Operation::Delete => {

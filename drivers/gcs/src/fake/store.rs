@@ -44,7 +44,8 @@ const NO_SUCH_UPLOAD: Wrong = wrong(404, "NoSuchUpload", "The requested upload w
 const PRECONDITION: Wrong =
     wrong(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold.");
 const BAD_DIGEST: Wrong = wrong(400, "BadDigest", "The CRC32C you specified did not match what we received.");
-const INVALID_PART: Wrong = wrong(400, "InvalidPart", "One or more of the specified parts could not be found.");
+const INVALID_PART: Wrong =
+    wrong(400, "InvalidPart", "One or more of the specified parts could not be found.");
 const INVALID_ORDER: Wrong = wrong(400, "InvalidPartOrder", "The parts are not in ascending order.");
 const TOO_SMALL: Wrong = wrong(400, "EntityTooSmall", "A part but the last is smaller than the minimum.");
 const MALFORMED: Wrong = wrong(400, "MalformedXML", "The XML you provided names no parts.");
@@ -161,7 +162,12 @@ impl Store {
     }
 
     /// Replaces whatever is there, as <https://cloud.google.com/storage/docs/multipart-uploads> says.
-    pub(super) fn complete(&mut self, name: &str, id: &str, parts: &[(u32, String)]) -> Result<Stored, Wrong> {
+    pub(super) fn complete(
+        &mut self,
+        name: &str,
+        id: &str,
+        parts: &[(u32, String)],
+    ) -> Result<Stored, Wrong> {
         let min_part = self.min_part;
         let pending = self.pending(name, id)?;
         if parts.is_empty() {

@@ -70,3 +70,26 @@ mod on_the_fake_through_failures_that_are_retried {
 
     entrepot_storage::conformance_tests!(subject);
 }
+
+/// `ENTREPOT_TEST_GCS=bucket` and Application Default Credentials that may read, write and delete below
+/// `entrepot-conformance/` in it. What the cases leave behind is the bucket's lifecycle rules' to clean up.
+mod on_a_real_bucket {
+    use super::{Arc, GcsDriver, Subject};
+
+    async fn subject() -> Option<Subject> {
+        #[expect(clippy::disallowed_methods, reason = "a test, not the registry")]
+        let bucket = std::env::var("ENTREPOT_TEST_GCS").ok().filter(|bucket| !bucket.is_empty());
+        let Some(bucket) = bucket else {
+            println!("skipped: ENTREPOT_TEST_GCS is not set");
+            return None;
+        };
+        let open = || {
+            let mut config = entrepot_driver_gcs::Config::new(&bucket);
+            config.root_directory = "entrepot-conformance".into();
+            Arc::new(GcsDriver::open(config).expect("the default credentials can be read"))
+        };
+        Some(Subject::new(open()).with_second(open()))
+    }
+
+    entrepot_storage::conformance_tests!(subject);
+}

@@ -121,10 +121,11 @@ impl Store {
         past: Option<&str>,
         limit: usize,
     ) -> (Vec<(&String, &Stored)>, bool) {
+        let from = start.max(prefix).max(past.unwrap_or_default()).to_owned();
         let mut matching = self
             .objects
-            .range(start.max(prefix).to_owned()..)
-            .filter(|(name, _)| name.starts_with(prefix))
+            .range(from..)
+            .take_while(|(name, _)| name.starts_with(prefix))
             .filter(|(name, _)| past.is_none_or(|past| name.as_str() > past));
         let page = matching.by_ref().take(limit).collect();
         (page, matching.next().is_some())

@@ -18,6 +18,7 @@ pub mod error;
 pub mod finding;
 pub mod key;
 pub mod object;
+pub mod probe;
 pub mod signer;
 pub mod upload;
 

@@ -6,12 +6,16 @@
 //! any executor and its calls happen in the order in which they are polled. Clones share one store: a
 //! clone is a second process on the same bucket.
 //!
+//! [`Flawed`] is a store that does not honour it, for whoever has to notice.
+//!
 //! Nothing survives the process, and nothing is evicted: this is no place for real images.
 
 mod config;
 mod driver;
+mod flawed;
 mod store;
 mod upload;
 
 pub use config::Config;
 pub use driver::MemoryDriver;
+pub use flawed::{Flaw, Flawed};

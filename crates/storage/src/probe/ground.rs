@@ -1,0 +1,186 @@
+//! Where a probe works: a prefix of its own, and a list of what has to be removed from it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+
+use super::{ClockOffset, Outcome};
+use crate::{Error, ErrorKind, Key, ObjectMeta, PutMode, SharedDriver, StorageDriverExt, Upload, Version};
+
+/// The most uploads looked up to be aborted: more than a probe begins.
+const UPLOADS_LOOKED_UP: usize = 100;
+
+/// How a check ended.
+pub(super) type Tried = Result<(), Shortfall>;
+
+/// Why a check did not end well.
+pub(super) enum Shortfall {
+    Broken(String),
+    Undeclared,
+    Unknown(String),
+}
+
+impl From<Error> for Shortfall {
+    /// A call that should have succeeded: that tells nothing about the promise.
+    fn from(error: Error) -> Self {
+        Shortfall::Unknown(error.to_string())
+    }
+}
+
+impl From<Tried> for Outcome {
+    fn from(tried: Tried) -> Self {
+        match tried {
+            Ok(()) => Outcome::Holds,
+            Err(Shortfall::Broken(what)) => Outcome::Broken(what),
+            Err(Shortfall::Undeclared) => Outcome::Undeclared,
+            Err(Shortfall::Unknown(why)) => Outcome::Unknown(why),
+        }
+    }
+}
+
+/// Ends a check: the promise was not kept, and this is what happened instead.
+pub(super) fn broken<T>(what: impl Into<String>) -> Result<T, Shortfall> {
+    Err(Shortfall::Broken(what.into()))
+}
+
+/// How much is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Depth {
+    Quick,
+    Thorough,
+}
+
+impl Depth {
+    /// How often what is rarely wrong is repeated.
+    pub(super) const fn rounds(self) -> usize {
+        match self {
+            Depth::Quick => 1,
+            Depth::Thorough => 10,
+        }
+    }
+
+    /// How many writers race for one object.
+    pub(super) const fn racers(self) -> usize {
+        match self {
+            Depth::Quick => 6,
+            Depth::Thorough => 32,
+        }
+    }
+}
+
+/// A store, the prefix to work below, and what was made there.
+pub(super) struct Ground<'a> {
+    pub(super) store: &'a SharedDriver,
+    pub(super) prefix: &'a str,
+    pub(super) now: fn() -> SystemTime,
+    pub(super) depth: Depth,
+    made: Mutex<Made>,
+}
+
+#[derive(Default)]
+struct Made {
+    keys: Vec<Key>,
+    uploads: Vec<Upload>,
+    clock: Option<ClockOffset>,
+}
+
+impl<'a> Ground<'a> {
+    pub(super) fn new(
+        store: &'a SharedDriver,
+        prefix: &'a str,
+        now: fn() -> SystemTime,
+        depth: Depth,
+    ) -> Self {
+        Self { store, prefix, now, depth, made: Mutex::default() }
+    }
+
+    /// A key below the prefix, remembered so that whatever gets there is removed.
+    pub(super) fn key(&self, name: &str) -> Result<Key, Shortfall> {
+        let key: Key = format!("{}{name}", self.prefix)
+            .parse()
+            .map_err(|error: crate::key::InvalidKey| Shortfall::Unknown(error.to_string()))?;
+        self.made().keys.push(key.clone());
+        Ok(key)
+    }
+
+    pub(super) async fn write(&self, key: &Key, content: impl Into<Bytes>) -> Result<ObjectMeta, Shortfall> {
+        Ok(self.store.put(key, content.into(), PutMode::Overwrite).await?)
+    }
+
+    /// Writes and answers the version that got.
+    pub(super) async fn version_of(
+        &self,
+        key: &Key,
+        content: &'static str,
+        mode: PutMode,
+    ) -> Result<Version, Shortfall> {
+        match self.store.put(key, Bytes::from_static(content.as_bytes()), mode).await?.version {
+            Some(version) => Ok(version),
+            None => broken("a write is answered without a version"),
+        }
+    }
+
+    /// Fails unless the object at `key` is `content`.
+    pub(super) async fn expect(&self, key: &Key, content: &[u8], after: &str) -> Tried {
+        match self.store.read(key).await? {
+            Some((found, _)) if found == content => Ok(()),
+            Some(_) => broken(format!("a read shows another content after {after}")),
+            None => broken(format!("a read shows nothing after {after}")),
+        }
+    }
+
+    pub(super) async fn begin(&self, name: &str) -> Result<Upload, Shortfall> {
+        let upload = self.store.upload_begin(&self.key(name)?).await?;
+        self.made().uploads.push(upload.clone());
+        Ok(upload)
+    }
+
+    pub(super) fn found_clock(&self, offset: ClockOffset) {
+        self.made().clock = Some(offset);
+    }
+
+    pub(super) fn clock(&self) -> Option<ClockOffset> {
+        self.made().clock
+    }
+
+    /// Removes everything that was made, and every upload below the prefix.
+    pub(super) async fn clean_up(&self) -> Tried {
+        let (keys, uploads) = {
+            let mut made = self.made();
+            (std::mem::take(&mut made.keys), std::mem::take(&mut made.uploads))
+        };
+        let mut failures: Vec<String> = Vec::new();
+        let batch = self.store.capabilities().delete_batch.max(1);
+        for keys in keys.chunks(batch) {
+            match self.store.delete_many(keys).await {
+                Ok(failed) => failures.extend(failed.iter().map(ToString::to_string)),
+                Err(error) => failures.push(error.to_string()),
+            }
+        }
+        for upload in &uploads {
+            failures.extend(self.store.upload_abort(upload).await.err().map(|error| error.to_string()));
+        }
+        if self.depth == Depth::Thorough {
+            // An upload whose beginning was not answered in time has a name only the store knows.
+            match self.store.list_uploads(self.prefix, None, UPLOADS_LOOKED_UP).await {
+                Ok(entries) => {
+                    for entry in entries {
+                        let aborted = self.store.upload_abort(&entry.upload).await;
+                        failures.extend(aborted.err().map(|error| error.to_string()));
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Unsupported => {}
+                Err(error) => failures.push(error.to_string()),
+            }
+        }
+        match failures.first() {
+            None => Ok(()),
+            Some(first) => Err(Shortfall::Unknown(format!("below {} something stays: {first}", self.prefix))),
+        }
+    }
+
+    fn made(&self) -> MutexGuard<'_, Made> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -5,5 +5,6 @@
 
 mod balanced;
 mod crashes;
+mod layout;
 mod races;
 mod secrets;

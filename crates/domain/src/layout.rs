@@ -11,6 +11,7 @@
 //! | `referrers/<repo>/<subject>/<digest>` | a referrer's descriptor |
 //! | `repositories/<repo>` | catalog entry |
 //! | `uploads/<id>` | upload session |
+//! | `probe/<random>/<name>` | what a probe of the store writes and removes again |
 //! | `secret.json` | keys that sign upload tokens, where none are configured |
 //!
 //! `<repo>` is the name with `/` written `!`, which occurs in no name and sorts below every character
@@ -28,6 +29,19 @@ pub fn layout() -> Key {
 pub fn secret() -> Key {
     key("secret.json")
 }
+
+/// Prefix of one probe of the store. `random` is never used twice.
+pub fn probe(random: &str) -> String {
+    format!("{PROBES}{random}/")
+}
+
+/// An object of a probe.
+pub fn probe_object(random: &str) -> Key {
+    key(&format!("{}object", probe(random)))
+}
+
+/// Prefix of all probes of the store.
+pub const PROBES: &str = "probe/";
 
 /// The record of a blob.
 pub fn blob(digest: &Digest) -> Key {

@@ -6,6 +6,7 @@
 
 mod configuration;
 mod digest;
+mod doctor;
 mod output;
 
 use std::ffi::OsString;
@@ -21,6 +22,13 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0   done
   1   it failed while running
+  2   the command line makes no sense
+  78  the configuration must not be used; the message says what to write instead";
+
+const DOCTOR_EXIT_CODES: &str = "\
+Exit codes:
+  0   no fault was found
+  1   a fault was found
   2   the command line makes no sense
   78  the configuration must not be used; the message says what to write instead";
 
@@ -79,6 +87,9 @@ enum Command {
     /// Check, print and explain the configuration
     #[command(subcommand)]
     Config(Config),
+    /// Examine the configured store: what it can and cannot do, and what to do about it
+    #[command(after_help = DOCTOR_EXIT_CODES)]
+    Doctor(Doctor),
     /// Print the digests of files, as registries write them
     Digest(Digest),
     /// Print the documentation of the HTTP API
@@ -119,6 +130,15 @@ enum Config {
         /// The full path of the key, such as http.tls.minimumtls
         key: String,
     },
+}
+
+#[derive(Debug, Args)]
+struct Doctor {
+    #[command(flatten)]
+    source: Source,
+    /// Print JSON instead of text
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -172,6 +192,7 @@ pub fn run<E: std::error::Error>(
     match cli.command.unwrap_or(Command::Serve(Serve::default())) {
         Command::Serve(command) => run_serve(&command, surroundings, serve, output),
         Command::Config(command) => configuration::run(&command, surroundings, output),
+        Command::Doctor(command) => doctor::run(&command, surroundings, crate::doctor::run, output),
         Command::Digest(command) => digest::run(&command, output),
         Command::ApiDocs(command) => output.say(&api_docs(command.format)),
         Command::Version => output.say(&format!("entrepot {}\n", env!("CARGO_PKG_VERSION"))),

@@ -6,8 +6,10 @@
 pub mod assemble;
 pub mod cli;
 pub mod config;
+pub mod doctor;
 pub mod health;
 pub mod observe;
 pub mod redirects;
 pub mod serve;
 pub mod stores;
+pub mod trial;

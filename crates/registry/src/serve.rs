@@ -18,6 +18,7 @@ use crate::config::{self, Config, Leniency, Loaded, Process};
 use crate::health::Health;
 use crate::observe::{Pages, Requests};
 use crate::stores;
+use crate::trial;
 
 /// Why serving ended early.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +29,9 @@ pub enum ServeError {
     /// The parts could not be put together.
     #[error(transparent)]
     Assembly(#[from] AssemblyError),
+    /// The store is not fit to be served, or could not be reached.
+    #[error(transparent)]
+    Store(#[from] trial::Refusal),
     /// The server could not be started.
     #[error(transparent)]
     Build(#[from] frontend::BuildError),
@@ -62,6 +66,7 @@ async fn serve(loaded: Loaded) -> Result<(), ServeError> {
     let config = &loaded.config;
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
     let store = assemble::store(&config.storage, &metrics).await?;
+    let store = trial::admit(&config.storage, store).await?;
     let registry = assemble::registry(config, store).await?;
     let health = Health::default();
     health.watch(&config.health, registry.store());

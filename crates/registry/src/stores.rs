@@ -6,13 +6,15 @@ use std::sync::Arc;
 use entrepot_driver_azure as azure;
 use entrepot_driver_azure::AzureDriver;
 use entrepot_driver_filesystem::FilesystemDriver;
+use entrepot_driver_gcs as gcs;
+use entrepot_driver_gcs::GcsDriver;
 use entrepot_driver_memory::MemoryDriver;
 use entrepot_driver_s3 as s3;
 use entrepot_driver_s3::S3Driver;
 use entrepot_storage::{Finding, SharedDriver};
 
 use crate::assemble::AssemblyError;
-use crate::config::{self, AzureAccess, AzureCredentials, Backend, Secret, Surroundings};
+use crate::config::{self, AzureAccess, AzureCredentials, Backend, GcsAccess, Secret, Surroundings};
 
 /// A store as its driver opened it, without decorators.
 pub struct Opened {
@@ -35,7 +37,9 @@ pub async fn open(
                 max_threads: settings.max_threads,
             };
             let driver = FilesystemDriver::open(&settings).map_err(refused)?;
-            Ok(Opened { driver: Arc::new(driver), inspection: Box::pin(async { Vec::new() }) })
+            let inspected = driver.clone();
+            let inspection = Box::pin(async move { inspected.inspect().await });
+            Ok(Opened { driver: Arc::new(driver), inspection })
         }
         Backend::Inmemory(_) => {
             Ok(Opened { driver: Arc::new(MemoryDriver::new()), inspection: Box::pin(async { Vec::new() }) })
@@ -51,7 +55,11 @@ pub async fn open(
             let inspected = Arc::clone(&driver);
             Ok(Opened { driver, inspection: Box::pin(async move { inspected.inspect().await }) })
         }
-        Backend::Gcs(_) => Err(refused("gcs is not there yet")),
+        Backend::Gcs(settings) => {
+            let driver = Arc::new(GcsDriver::open(gcs_settings(settings)).map_err(refused)?);
+            let inspected = Arc::clone(&driver);
+            Ok(Opened { driver, inspection: Box::pin(async move { inspected.inspect().await }) })
+        }
     }
 }
 
@@ -160,5 +168,33 @@ fn azure_settings(settings: &config::Azure, surroundings: &dyn Surroundings) -> 
         redirect_endpoint: settings.redirect_endpoint.clone(),
         block_size: settings.block_bytes,
         ..azure::Config::new(account, settings.container.clone(), credentials)
+    }
+}
+
+fn gcs_settings(settings: &config::Gcs) -> gcs::Config {
+    let credentials = match &settings.access {
+        GcsAccess::ApplicationDefault {} => gcs::CredentialSource::ApplicationDefault,
+        GcsAccess::KeyFile { path } => gcs::CredentialSource::KeyFile(path.clone()),
+        GcsAccess::Key { credentials } => {
+            gcs::CredentialSource::Key(gcs::Secret::new(credentials.document().expose().clone()))
+        }
+        GcsAccess::Anonymous { .. } => gcs::CredentialSource::Anonymous,
+    };
+    let hmac_key = settings.hmac.as_ref().map(|hmac| gcs::HmacKey {
+        access_id: hmac.access_id.clone(),
+        secret: gcs::Secret::new(hmac.secret.expose().clone()),
+    });
+    gcs::Config {
+        credentials,
+        root_directory: settings.root_directory.clone(),
+        part_bytes: settings.part_bytes,
+        max_concurrency: settings.max_concurrency,
+        user_agent: settings.user_agent.clone(),
+        endpoint: settings.endpoint.clone(),
+        redirect_endpoint: settings.redirect_endpoint.clone(),
+        kms_key_name: settings.kms_key.clone(),
+        hmac_key,
+        signing_account: settings.signing_account.clone(),
+        ..gcs::Config::new(settings.bucket.clone())
     }
 }

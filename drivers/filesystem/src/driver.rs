@@ -7,12 +7,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use entrepot_storage::{
-    Capabilities, Error, Key, ListPage, Object, ObjectMeta, Part, PreparedPut, PresignOptions, PutMode,
-    ReadRange, Result, SignedUrl, StorageDriver, Upload, UploadEntry, Version,
+    Capabilities, Error, Finding, Key, ListPage, Object, ObjectMeta, Part, PreparedPut, PresignOptions,
+    PutMode, ReadRange, Result, SignedUrl, StorageDriver, Upload, UploadEntry, Version,
 };
 
 use crate::client::Client;
-use crate::{Config, NAME, OpenError, delete, drafts, list, read, staging, upload, write};
+use crate::{Config, NAME, OpenError, delete, drafts, inspect, list, read, staging, upload, write};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -53,6 +53,14 @@ impl FilesystemDriver {
     /// The directory that holds everything.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// What the directory lies on, and what to do about it.
+    pub async fn inspect(&self) -> Vec<Finding> {
+        self.client.run(inspect::inspect).await.unwrap_or_else(|error| {
+            let remedy = "look at the directory and the disk below it";
+            vec![Finding::fault("directory", error.to_string(), remedy)]
+        })
     }
 }
 

@@ -29,6 +29,7 @@ mod error;
 mod file;
 mod hot;
 mod index;
+mod inspect;
 mod instance;
 mod list;
 mod lock;

@@ -27,3 +27,18 @@ fn a_directory_keeps_every_promise_and_is_left_empty() {
     }
     assert!(left.is_empty(), "{left:?}");
 }
+
+#[test]
+fn a_directory_tells_what_it_lies_on() {
+    let root = tempfile::tempdir().expect("a temporary directory");
+    let store = FilesystemDriver::open(&Config::at(root.path())).expect("it opens");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a test can have a runtime");
+
+    let findings = runtime.block_on(store.inspect());
+
+    let subjects: Vec<&str> = findings.iter().map(|finding| finding.subject.as_str()).collect();
+    assert_eq!(subjects, ["directory", "filesystem", "free space", "free files"]);
+}

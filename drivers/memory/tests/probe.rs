@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use entrepot_driver_memory::{Config, Flaw, Flawed, MemoryDriver};
-use entrepot_storage::decorate::{Counters, Effect, Fault, Metrics, Rule};
+use entrepot_storage::decorate::{Alone, Counters, Effect, Fault, Metrics, Rule};
 use entrepot_storage::probe::{self, ClockOffset, Outcome, Promise, Report};
 use entrepot_storage::{Capabilities, ErrorKind, SharedDriver};
 
@@ -146,4 +146,16 @@ fn a_store_that_never_answers_ends_the_probe_by_its_deadline() {
 
     let outcome = report.outcome(Promise::CreateOnce).unwrap();
     assert_eq!(*outcome, Outcome::Unknown("not done within 20 s".into()));
+}
+
+#[test]
+fn a_store_without_conditions_keeps_them_for_a_process_that_is_alone() {
+    for flaw in [Flaw::IgnoresConditions, Flaw::ChecksThenWrites] {
+        let flawed = Flawed::shared(MemoryDriver::new(), flaw);
+        let alone: SharedDriver = Arc::new(Alone::new(flawed));
+
+        let report = thorough(&alone);
+
+        assert_eq!(broken(&report), [], "{flaw:?}");
+    }
 }

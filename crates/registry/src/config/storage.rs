@@ -38,6 +38,7 @@ pub(super) struct Written {
     s3: Option<s3::Written>,
     azure: Option<azure::Written>,
     gcs: Option<gcs::Written>,
+    conditionalwrites: ConditionalWrites,
     delete: Delete,
     redirect: redirect::Written,
     cache: WrittenCache,
@@ -58,6 +59,9 @@ pub struct Storage {
     /// The store.
     #[serde(flatten)]
     pub backend: Backend,
+    /// What a store that ignores conditions means.
+    #[serde(rename = "conditionalwrites")]
+    pub conditional_writes: ConditionalWrites,
     /// Deletion through the API.
     pub delete: Delete,
     /// Pulls that clients fetch from the store directly.
@@ -103,6 +107,16 @@ pub struct Filesystem {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Inmemory {}
+
+/// What follows when the store turns out at start to ignore the conditions of writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConditionalWrites {
+    /// The registry does not serve.
+    Required,
+    /// It keeps conditions itself, as the only process that writes to the store.
+    AssumeSingleReplica,
+}
 
 /// Deletion through the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -196,6 +210,7 @@ impl Written {
         };
         Storage {
             backend,
+            conditional_writes: self.conditionalwrites,
             delete: self.delete,
             redirect: self.redirect.settle(settling),
             cache: self.cache.settle(settling),

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use entrepot_driver_memory::MemoryDriver;
+use entrepot_driver_memory::{Flaw, Flawed, MemoryDriver};
 use entrepot_storage::SharedDriver;
 use entrepot_storage::conformance::Subject;
 use entrepot_storage::decorate::{
-    Counters, Fault, Limit, Limits, Metrics, Retry, RetryPolicy, Stepper, Timeout, Timeouts,
+    Alone, Counters, Fault, Limit, Limits, Metrics, Retry, RetryPolicy, Stepper, Timeout, Timeouts,
 };
 
 fn through(decorate: impl Fn(SharedDriver) -> SharedDriver) -> Subject {
@@ -123,6 +123,15 @@ mod under_a_stepper {
         fn drop(&mut self) {
             self.0.abort();
         }
+    }
+
+    entrepot_storage::conformance_tests!(subject);
+}
+
+mod alone_over_a_store_that_ignores_conditions {
+    async fn subject() -> super::Subject {
+        let flawed = super::Flawed::shared(super::MemoryDriver::new(), super::Flaw::IgnoresConditions);
+        super::Subject::new(std::sync::Arc::new(super::Alone::new(flawed)))
     }
 
     entrepot_storage::conformance_tests!(subject);

@@ -18,6 +18,10 @@ pub(super) const KEYS: &[Key] = &[
         .default("100")
         .example("64"),
     Key::new("storage.inmemory", Kind::Optional, "Keeps the data in memory: gone at the end of the process. For tests."),
+    Key::new("storage.conditionalwrites", Kind::OneOf(&["required", "assume-single-replica"]), "What happens when the store turns out at start to ignore the condition of a write, or to show old listings. With `required` the registry refuses to serve. With `assume-single-replica` it serves and keeps the conditions itself, which is safe only while exactly one process of it runs, at updates too.")
+        .default("required")
+        .example("assume-single-replica")
+        .ours(),
     Key::new("storage.delete", Kind::Section, "Deletion through the API."),
     Key::new("storage.delete.enabled", Kind::Flag, "Allows clients to delete manifests, tags and blobs. distribution's default is false.")
         .default("true")

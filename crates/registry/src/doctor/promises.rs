@@ -1,0 +1,128 @@
+//! What the probe found out, with what follows from it.
+
+use std::time::SystemTime;
+
+use entrepot_storage::probe::{self, Check, ClockOffset, Outcome, Promise, Report};
+use entrepot_storage::{Finding, Severity, SharedDriver};
+
+use crate::config::ConditionalWrites;
+use crate::trial;
+
+pub(super) async fn examine(policy: ConditionalWrites, store: &SharedDriver) -> Vec<Finding> {
+    let report = probe::run(store, &trial::probe_prefix(), SystemTime::now).await;
+    report.checks.iter().map(|check| finding(policy, &report, check)).collect()
+}
+
+fn finding(policy: ConditionalWrites, report: &Report, check: &Check) -> Finding {
+    let Check { promise, outcome } = check;
+    let subject = promise.name();
+    let severity = match outcome {
+        Outcome::Holds => return Finding::note(subject, promise.sentence()),
+        Outcome::Undeclared => return Finding::note(subject, outcome.to_string()),
+        Outcome::Broken(_) => severity(policy, *promise, report.clock),
+        Outcome::Unknown(_) if trial::SHARED.contains(promise) => Severity::Fault,
+        Outcome::Unknown(_) => Severity::Warning,
+    };
+    let remedy = match outcome {
+        Outcome::Unknown(_) => "look at the failure; it may be a missing permission",
+        _ => remedy(*promise),
+    };
+    Finding { severity, subject: subject.into(), state: outcome.to_string(), remedy: remedy.into() }
+}
+
+fn severity(policy: ConditionalWrites, promise: Promise, clock: Option<ClockOffset>) -> Severity {
+    match promise {
+        Promise::CreateOnce
+        | Promise::ReplaceUnchanged
+        | Promise::OneWinner
+        | Promise::ReadAfterWrite
+        | Promise::ListAfterWrite => match policy {
+            ConditionalWrites::Required => Severity::Fault,
+            ConditionalWrites::AssumeSingleReplica => Severity::Warning,
+        },
+        Promise::Clock => match clock {
+            Some(offset) if offset.size() > trial::GRAVE_OFFSET => Severity::Fault,
+            _ => Severity::Warning,
+        },
+        Promise::ListOrder
+        | Promise::Ranges
+        | Promise::PartsJoin
+        | Promise::PartsByTag
+        | Promise::CompleteTwice => Severity::Fault,
+        Promise::AbortFrees | Promise::ConditionalDelete | Promise::Presign | Promise::Deletes => {
+            Severity::Warning
+        }
+    }
+}
+
+const fn remedy(promise: Promise) -> &'static str {
+    match promise {
+        Promise::CreateOnce | Promise::ReplaceUnchanged | Promise::OneWinner => {
+            "use a store or a release of it that honours conditional writes; or write \
+             `storage.conditionalwrites: assume-single-replica` and never run two processes"
+        }
+        Promise::ReadAfterWrite | Promise::ListAfterWrite => {
+            "switch the store to strong consistency, and take caches from between; or write \
+             `storage.conditionalwrites: assume-single-replica` and never run two processes"
+        }
+        Promise::Clock => "set the clocks by a time service, of this machine first",
+        Promise::ListOrder | Promise::Ranges | Promise::PartsJoin | Promise::PartsByTag => {
+            "use another store, or another release of it: images would be shown or stored wrongly"
+        }
+        Promise::CompleteTwice => {
+            "use another release of the store: a push with a lost answer cannot be repeated"
+        }
+        Promise::AbortFrees => "give the store a rule that removes unfinished uploads after a week",
+        Promise::ConditionalDelete => "nothing relies on it yet; use a newer release of the store",
+        Promise::Presign => "write `storage.redirect.disable: true`, or use credentials that can sign",
+        Promise::Deletes => "grant the permission to delete, and remove what lies below probe/",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use entrepot_driver_memory::{Flaw, Flawed, MemoryDriver};
+
+    use super::*;
+
+    fn examined(flaw: Flaw, policy: ConditionalWrites) -> Vec<Finding> {
+        let store = Flawed::shared(MemoryDriver::new(), flaw);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(examine(policy, &store))
+    }
+
+    fn faults(findings: &[Finding]) -> Vec<&str> {
+        let faults = findings.iter().filter(|finding| finding.severity == Severity::Fault);
+        faults.map(|finding| finding.subject.as_str()).collect()
+    }
+
+    #[test]
+    fn every_fault_says_what_to_do() {
+        let findings = examined(Flaw::IgnoresConditions, ConditionalWrites::Required);
+
+        assert_eq!(faults(&findings), ["create once", "replace unchanged", "one winner of a race"]);
+        assert!(
+            findings
+                .iter()
+                .all(|finding| { finding.severity == Severity::Note || !finding.remedy.is_empty() })
+        );
+    }
+
+    #[test]
+    fn what_the_configuration_takes_on_itself_is_a_warning() {
+        let findings = examined(Flaw::IgnoresConditions, ConditionalWrites::AssumeSingleReplica);
+
+        assert_eq!(faults(&findings), [""; 0]);
+    }
+
+    #[test]
+    fn a_clock_is_warned_of_before_it_is_a_fault() {
+        let ahead = |seconds| {
+            let flaw = Flaw::ClockAhead(std::time::Duration::from_secs(seconds));
+            examined(flaw, ConditionalWrites::Required)
+        };
+
+        assert_eq!(faults(&ahead(60)), [""; 0]);
+        assert_eq!(faults(&ahead(3600)), ["clock"]);
+    }
+}

@@ -11,6 +11,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the whole binary is a test")]
 
+mod budgets;
 mod collector;
 mod exhaustive;
 mod invariants;

@@ -103,54 +103,54 @@ impl Meter {
     }
 }
 
-fn name() -> RepositoryName {
+pub(crate) fn name() -> RepositoryName {
     "team/app".parse().unwrap()
 }
 
-fn elsewhere() -> RepositoryName {
+pub(crate) fn elsewhere() -> RepositoryName {
     "other".parse().unwrap()
 }
 
-fn tag(text: &str) -> Tag {
+pub(crate) fn tag(text: &str) -> Tag {
     text.parse().unwrap()
 }
 
-fn blob(number: usize) -> Bytes {
+pub(crate) fn blob(number: usize) -> Bytes {
     format!("blob {number}").into()
 }
 
-fn digest(number: usize) -> Digest {
+pub(crate) fn digest(number: usize) -> Digest {
     Digest::sha256(&blob(number))
 }
 
-async fn put(registry: Registry, name: RepositoryName, number: usize) -> Result<()> {
+pub(crate) async fn put(registry: Registry, name: RepositoryName, number: usize) -> Result<()> {
     let body = stream::iter([Ok(blob(number))]);
     registry.put_blob(&name, &digest(number), Some(blob(number).len() as u64), body).await
 }
 
 /// `POST`, then `PUT` with the whole body.
-async fn post_and_put(registry: Registry, number: usize) -> Result<()> {
+pub(crate) async fn post_and_put(registry: Registry, number: usize) -> Result<()> {
     let session = registry.begin_upload(&name(), None);
     let finish = Finish { digest: digest(number), offset: None, body_size: None, total_size: None };
     registry.finish_upload(&session, finish, stream::iter([Ok(blob(number))])).await
 }
 
 /// `POST`, `PATCH` with the whole body, empty `PUT`.
-async fn post_patch_put(registry: Registry, number: usize) -> Result<()> {
+pub(crate) async fn post_patch_put(registry: Registry, number: usize) -> Result<()> {
     let session = registry.begin_upload(&name(), None);
     let progress = registry.append(&session, Some(0), None, stream::iter([Ok(blob(number))])).await?;
     let finish = Finish { digest: digest(number), offset: None, body_size: None, total_size: None };
     registry.finish_upload(&progress.session, finish, stream::iter([])).await
 }
 
-async fn mount(registry: Registry) -> Result<()> {
+pub(crate) async fn mount(registry: Registry) -> Result<()> {
     let mounted = registry.mount_blob(&name(), &digest(0), &elsewhere()).await?;
     assert_eq!(mounted, Mount::Mounted);
     Ok(())
 }
 
 /// An image of the first `N` blobs.
-fn image() -> Bytes {
+pub(crate) fn image() -> Bytes {
     let entry = |kind: &str, number: usize| {
         let size = blob(number).len();
         format!(r#"{{"mediaType":"{kind}","digest":"{}","size":{size}}}"#, digest(number))
@@ -165,7 +165,7 @@ fn image() -> Bytes {
     .into()
 }
 
-async fn push(registry: Registry, label: &'static str) -> Result<()> {
+pub(crate) async fn push(registry: Registry, label: &'static str) -> Result<()> {
     let push = ManifestPush {
         reference: Reference::Tag(tag(label)),
         tags: vec![],
@@ -176,7 +176,7 @@ async fn push(registry: Registry, label: &'static str) -> Result<()> {
     registry.put_manifest(&name(), push).await.map(|_| ())
 }
 
-async fn push_image(registry: Registry) -> Result<()> {
+pub(crate) async fn push_image(registry: Registry) -> Result<()> {
     for number in 0..N {
         post_and_put(registry.clone(), number).await?;
     }

@@ -242,7 +242,11 @@ fn refuse(error: &ConfigError, output: &mut Output<'_>) -> Exit {
 
 fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |error| error.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+    causes.fold(error.to_string(), |text, cause| match cause.to_string() {
+        // Some errors say what is behind them by themselves.
+        said if text.ends_with(&said) => text,
+        cause => format!("{text}: {cause}"),
+    })
 }
 
 fn api_docs(format: Format) -> String {
@@ -331,6 +335,15 @@ mod tests {
         assert_eq!(serve_with(&["--nonsense"], &Imagined::nothing()).0.code(), 2);
         assert_eq!(serve_with(&["--help"], &Imagined::nothing()).0.code(), 0);
         assert_eq!(serve_with(&["version"], &Imagined::nothing()).0.code(), 0);
+    }
+
+    #[test]
+    fn a_cause_that_the_error_told_is_not_told_again() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("storage: {0}")]
+        struct Outer(#[source] std::io::Error);
+
+        assert_eq!(with_causes(&Outer(std::io::Error::other("away"))), "storage: away");
     }
 
     #[test]

@@ -108,16 +108,12 @@ fn configuration(loaded: &Loaded) -> Vec<Finding> {
 /// What the driver declares, in the words of whoever plans with it.
 fn abilities(declared: &Capabilities) -> Vec<Finding> {
     const MIB: u64 = 1 << 20;
-    let Capabilities { preferred_part, max_part, max_parts, .. } = *declared;
-    let largest = max_part.saturating_mul(u64::from(max_parts)) >> 40;
-    vec![Finding::note(
-        "uploads",
-        format!(
-            "parts of {} MiB, {} at once; blobs up to {largest} TiB",
-            preferred_part.div_ceil(MIB),
-            declared.parallel_parts
-        ),
-    )]
+    let largest = declared.max_part.saturating_mul(u64::from(declared.max_parts)) >> 40;
+    // More than a thousand times that is a number nobody reads.
+    let largest = if largest > 1024 { "of any size".to_owned() } else { format!("up to {largest} TiB") };
+    let (size, parallel) = (declared.preferred_part.div_ceil(MIB), declared.parallel_parts);
+    let uploads = format!("parts of {size} MiB, {parallel} at once; blobs {largest}");
+    vec![Finding::note("uploads", uploads)]
 }
 
 /// The layout, and the keys that sign uploads. Answers as well whether the store can be read at all.

@@ -10,6 +10,7 @@ use entrepot_domain::Registry;
 use entrepot_domain::uploads::Expiry;
 use entrepot_frontend as frontend;
 use entrepot_frontend::debug::DebugServer;
+use entrepot_storage::SharedDriver;
 use entrepot_telemetry::{Metrics, logs};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -76,7 +77,8 @@ async fn serve(loaded: Loaded) -> Result<(), ServeError> {
     let server = frontend::Server::build(settings, registry.clone(), Gate::open(), observer)?;
     let debug = debug_server(config, &metrics, &health)?;
     announce(&loaded, server.addresses(), debug.as_ref());
-    actix_rt::spawn(reload(registry.clone(), loaded.path.clone()));
+    let untried = config.storage.maintenance.readonly.enabled;
+    actix_rt::spawn(reload(registry.clone(), loaded.path.clone(), untried));
     let purging = &config.storage.maintenance.upload_purging;
     if purging.enabled {
         actix_rt::spawn(purge(registry, assemble::expiry(config), purging.interval));
@@ -127,14 +129,21 @@ async fn stop_signal() {
 }
 
 /// Reads the configuration again on SIGHUP and applies what can change while running. A configuration
-/// that must not be used changes nothing.
-async fn reload(registry: Registry, path: Option<PathBuf>) {
+/// that must not be used changes nothing. A store that was `untried`, because nothing was to be written,
+/// is tried before anything is.
+async fn reload(registry: Registry, path: Option<PathBuf>, mut untried: bool) {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
     while hangup.recv().await.is_some() {
         match config::load(path.as_deref(), Leniency::Lenient, &Process) {
             Ok(loaded) => {
                 let read_only = assemble::read_only(&loaded.config.storage);
+                if untried && !read_only.everything {
+                    if !is_fit_as_it_is(&loaded.config.storage, registry.store()).await {
+                        continue;
+                    }
+                    untried = false;
+                }
                 tracing::info!(
                     everything = read_only.everything,
                     repositories = ?read_only.repositories,
@@ -143,6 +152,21 @@ async fn reload(registry: Registry, path: Option<PathBuf>) {
                 registry.set_read_only(read_only);
             }
             Err(error) => tracing::error!(%error, "the configuration was not read again"),
+        }
+    }
+}
+
+/// Whether the store may be written to the way it is used now; says why not.
+async fn is_fit_as_it_is(config: &config::Storage, store: &SharedDriver) -> bool {
+    match trial::admit(config, Arc::clone(store)).await {
+        Ok(admitted) if Arc::ptr_eq(&admitted, store) => true,
+        Ok(_) => {
+            tracing::error!("the registry stays read-only: to keep the conditions of writes, start it anew");
+            false
+        }
+        Err(error) => {
+            tracing::error!(%error, "the registry stays read-only");
+            false
         }
     }
 }

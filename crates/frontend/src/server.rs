@@ -13,6 +13,7 @@ mod tls;
 mod transport;
 
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -156,11 +157,22 @@ fn fixed_headers(config: &Config) -> Result<Vec<(HeaderName, Vec<HeaderValue>)>,
     Ok(kept.into_iter().chain(configured).collect())
 }
 
+/// Threads for calls that wait, over all workers. Idle ones are woken in turn, so that none ever ends while
+/// there is work: a burst on a slow machine would leave hundreds, each with memory of the allocator's own.
+const BLOCKING_THREADS: usize = 64;
+
+/// How many workers there will be.
+fn workers(config: &Config) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
+    config.workers.unwrap_or_else(cores)
+}
+
 fn builder(config: &Config) -> ServerBuilder {
     let builder = ServerBuilder::new()
         .disable_signals()
         .shutdown_timeout(config.timeouts.drain.as_secs())
-        .max_concurrent_connections(config.limits.connections_per_worker);
+        .max_concurrent_connections(config.limits.connections_per_worker)
+        .worker_max_blocking_threads(BLOCKING_THREADS.div_ceil(workers(config)).max(4));
     match config.workers {
         Some(count) => builder.workers(count),
         None => builder,

@@ -1,7 +1,6 @@
 //! From the configuration to the parts it describes. Nothing else knows all of them.
 
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +11,8 @@ use entrepot_domain::registry::Parts;
 use entrepot_domain::uploads::token::TokenKeys;
 use entrepot_domain::{Registry, maintenance};
 use entrepot_frontend as frontend;
+use entrepot_storage::SharedDriver;
 use entrepot_storage::decorate::{limit, metrics, retry, timeout};
-use entrepot_storage::{Finding, SharedDriver};
 use entrepot_telemetry::{Format, LogConfig, Metrics};
 
 use crate::config::{self, Config};

@@ -14,8 +14,8 @@ use entrepot_domain::maintenance;
 use entrepot_storage::{Capabilities, Finding, Severity, SharedDriver};
 use entrepot_telemetry::Metrics;
 
-use crate::assemble;
 use crate::config::{self, ConditionalWrites, Config, Loaded};
+use crate::{assemble, stores};
 
 /// Findings that belong together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub async fn examine(loaded: &Loaded) -> Diagnosis {
     let config = &loaded.config;
     let mut diagnosis = Diagnosis::default();
     diagnosis.add("configuration", configuration(loaded));
-    let opened = match assemble::open(&config.storage) {
+    let opened = match stores::open(&config.storage, &config::Process).await {
         Ok(opened) => opened,
         Err(error) => {
             let remedy = "correct what it names below `storage`";

@@ -24,15 +24,15 @@ pub(crate) struct Certificate {
     pub(crate) key: PathBuf,
 }
 
-/// Whether it is there to be started.
-pub(crate) fn is_installed() -> bool {
-    npm::path("azurite-blob").is_file()
+/// Where its program lies, once it is installed.
+pub(crate) fn program() -> PathBuf {
+    npm::path("azurite-blob")
 }
 
 /// The command that runs it on `port` of loopback with its data in the directory `data`: on https and with
 /// tokens where a certificate is given.
 pub(crate) fn command(data: &Path, port: u16, certificate: Option<&Certificate>) -> Command {
-    let mut command = Command::new(npm::path("azurite-blob"));
+    let mut command = Command::new(program());
     command.args(["--silent", "--disableTelemetry", "--blobHost", "127.0.0.1", "--blobPort"]);
     command.arg(port.to_string()).arg("--location").arg(data);
     if let Some(Certificate { certificate, key }) = certificate {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::python;
+use super::{azurite, python};
 use crate::process;
 use crate::workspace;
 
@@ -27,23 +27,25 @@ pub(crate) struct Store {
     /// What it is called, and its program.
     pub(crate) name: &'static str,
     program: fn() -> PathBuf,
-    arguments: fn(&Path, u16) -> Vec<String>,
-    environment: &'static [(&'static str, &'static str)],
-    /// A path that answers 200 once it takes requests.
+    /// Runs it with its data in a directory, on a port of loopback.
+    command: fn(&Path, u16) -> Command,
+    /// A path it answers, with 200 or a refusal, once it takes requests.
     ready: &'static str,
-    /// Makes the bucket: before the start in the directory, or after it by the port.
     make_bucket: Bucket,
     /// The variable that names it to the tests.
     variable: &'static str,
-    /// The value, with `PORT` and `BUCKET` in it.
-    url: &'static str,
+    /// The value, by the port.
+    url: fn(u16) -> String,
 }
 
+/// How it comes to the bucket the tests use.
 enum Bucket {
     /// A directory below its data is a bucket.
     Directory,
     /// It lets anybody make one by a PUT.
     Put,
+    /// The tests make theirs.
+    None,
 }
 
 /// All of them.
@@ -51,44 +53,67 @@ pub(crate) const STORES: &[Store] = &[
     Store {
         name: "minio",
         program: || workspace::tools().join("bin/minio"),
-        arguments: |data, port| {
-            let address = format!("127.0.0.1:{port}");
-            // The console would take a port of its own choosing on every interface.
-            ["server", "--quiet", "--address", &address, "--console-address", "127.0.0.1:0"]
-                .into_iter()
-                .map(str::to_owned)
-                .chain([data.display().to_string()])
-                .collect()
-        },
-        environment: &[
-            ("MINIO_ROOT_USER", "entrepot"),
-            ("MINIO_ROOT_PASSWORD", "entrepot-secret"),
-            ("MINIO_BROWSER", "off"),
-            ("MINIO_UPDATE", "off"),
-        ],
+        command: minio,
         ready: "/minio/health/ready",
         make_bucket: Bucket::Directory,
         variable: "ENTREPOT_TEST_S3",
-        url: "http://entrepot:entrepot-secret@127.0.0.1:PORT/BUCKET",
+        url: |port| format!("http://{MINIO_USER}:{MINIO_PASSWORD}@127.0.0.1:{port}/{BUCKET}"),
     },
     Store {
         name: "moto",
         program: || python::path("moto_server"),
-        arguments: |_, port| ["-H", "127.0.0.1", "-p", &port.to_string()].map(str::to_owned).to_vec(),
-        environment: &[],
+        command: moto,
         ready: "/moto-api/data.json",
         make_bucket: Bucket::Put,
         variable: "ENTREPOT_TEST_S3_SECOND",
-        // What it breaks: it answers 500 to a part of an upload it does not know, and to a read of an object
-        // that is replaced at the same instant.
-        url: "http://any:thing@127.0.0.1:PORT/BUCKET?checks_signatures=false&conditional_delete=true\
-            &breaks=a_part_after_completion_is_refused_and_harms_nothing,an_aborted_upload_is_gone,\
-            an_upload_the_store_never_knew_is_gone,completing_twice_at_once_makes_one_sound_object,\
-            late_parts_racing_with_completion_harm_nothing,listed_uploads_can_be_aborted,\
-            an_object_appears_whole_or_not_at_all,of_two_writers_of_one_part_the_tag_decides,\
-            a_reader_sees_one_version_while_the_object_is_replaced",
+        url: |port| {
+            format!("http://any:thing@127.0.0.1:{port}/{BUCKET}?{MOTO}&breaks={}", MOTO_BREAKS.join(","))
+        },
+    },
+    Store {
+        name: "azurite",
+        program: azurite::program,
+        command: |data, port| azurite::command(data, port, None),
+        ready: "/",
+        make_bucket: Bucket::None,
+        variable: azurite::KEYED,
+        url: |port| azurite::connection_string(port, false),
     },
 ];
+
+const MINIO_USER: &str = "entrepot";
+const MINIO_PASSWORD: &str = "entrepot-secret";
+
+const MOTO: &str = "checks_signatures=false&conditional_delete=true";
+/// Cases moto fails by itself: it answers 500 to a part of an upload it does not know, and to a read of an
+/// object that is replaced at the same instant.
+const MOTO_BREAKS: &[&str] = &[
+    "a_part_after_completion_is_refused_and_harms_nothing",
+    "a_reader_sees_one_version_while_the_object_is_replaced",
+    "an_aborted_upload_is_gone",
+    "an_object_appears_whole_or_not_at_all",
+    "an_upload_the_store_never_knew_is_gone",
+    "completing_twice_at_once_makes_one_sound_object",
+    "late_parts_racing_with_completion_harm_nothing",
+    "listed_uploads_can_be_aborted",
+    "of_two_writers_of_one_part_the_tag_decides",
+];
+
+fn minio(data: &Path, port: u16) -> Command {
+    let mut command = Command::new(workspace::tools().join("bin/minio"));
+    command.args(["server", "--quiet", "--address", &format!("127.0.0.1:{port}")]);
+    // The console would take a port on every interface.
+    command.args(["--console-address", "127.0.0.1:0"]).arg(data);
+    command.env("MINIO_ROOT_USER", MINIO_USER).env("MINIO_ROOT_PASSWORD", MINIO_PASSWORD);
+    command.env("MINIO_BROWSER", "off").env("MINIO_UPDATE", "off");
+    command
+}
+
+fn moto(_: &Path, port: u16) -> Command {
+    let mut command = Command::new(python::path("moto_server"));
+    command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+    command
+}
 
 /// A store that runs until this is dropped.
 pub(crate) struct Running {
@@ -115,12 +140,15 @@ impl Store {
             child: self.spawn(&home, port).map_err(failed)?,
             home,
             variable: self.variable,
-            url: self.url.replace("PORT", &port.to_string()).replace("BUCKET", BUCKET),
+            url: (self.url)(port),
         };
         running.wait(&format!("http://127.0.0.1:{port}{}", self.ready))?;
         if let Bucket::Put = self.make_bucket {
             let made = agent().put(format!("http://127.0.0.1:{port}/{BUCKET}")).send_empty();
-            made.map_err(|error| format!("{}: no bucket: {error}", self.name))?;
+            let made = made.map_err(|error| error.to_string()).map(|answer| answer.status().as_u16());
+            if made != Ok(200) {
+                return Err(format!("{}: no bucket: {made:?}", self.name));
+            }
         }
         Ok(running)
     }
@@ -129,13 +157,14 @@ impl Store {
         let data = home.join("data");
         fs::create_dir_all(match self.make_bucket {
             Bucket::Directory => data.join(BUCKET),
-            Bucket::Put => data.clone(),
+            Bucket::Put | Bucket::None => data.clone(),
         })?;
         let log = File::create(log(home))?;
         // `setpriv` becomes the server, and has it ended should we be killed.
+        let wanted = (self.command)(&data, port);
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "TERM"]).arg((self.program)()).args((self.arguments)(&data, port));
-        command.envs(self.environment.iter().copied()).current_dir(home);
+        command.args(["--pdeathsig", "TERM"]).arg(wanted.get_program()).args(wanted.get_args());
+        command.envs(wanted.get_envs().filter_map(|(name, value)| Some((name, value?)))).current_dir(home);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()
     }
 }
@@ -144,7 +173,8 @@ impl Running {
     fn wait(&mut self, url: &str) -> Result<(), String> {
         let begun = Instant::now();
         while begun.elapsed() < START_LIMIT && matches!(self.child.try_wait(), Ok(None)) {
-            if agent().get(url).call().is_ok_and(|answer| answer.status() == 200) {
+            let status = agent().get(url).call().map(|answer| answer.status().as_u16());
+            if status.is_ok_and(|status| (200..500).contains(&status)) {
                 return Ok(());
             }
             thread::sleep(LOOK);
@@ -183,7 +213,11 @@ fn log(home: &Path) -> PathBuf {
 }
 
 fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder().timeout_global(Some(ANSWER_LIMIT)).build().into()
+    ureq::Agent::config_builder()
+        .timeout_global(Some(ANSWER_LIMIT))
+        .http_status_as_error(false)
+        .build()
+        .into()
 }
 
 #[cfg(test)]
@@ -194,7 +228,7 @@ mod tests {
     fn every_store_is_found_by_a_variable_of_its_own() {
         for (index, store) in STORES.iter().enumerate() {
             assert!(STORES[..index].iter().all(|other| other.variable != store.variable), "{}", store.name);
-            assert!(store.url.contains("PORT"), "{}", store.name);
+            assert!((store.url)(9150).contains("127.0.0.1:9150"), "{}", store.name);
         }
     }
 }

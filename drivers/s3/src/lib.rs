@@ -11,9 +11,11 @@
 //!   that is gone, which looks whether the object is there.
 //! - **One layer retries.** [`Config::attempts`] is 1: `decorate::Retry` asks again, within a budget. Only a
 //!   conditional write that met another at the same instant (409) is repeated here, at most five times.
-//! - **No copy of a part.** The pieces of a part go to the socket as they are. Each part and object carries a
-//!   CRC32C that the store compares; it is covered by the request's signature, the payload itself is not
-//!   hashed a second time.
+//! - **No copy of a part.** The pieces of a part go to the socket as they are: sending 256 MiB in 2048 pieces
+//!   took 144 KiB of memory beside them. Each part and object carries a CRC32C that the store compares; it is
+//!   covered by the request's signature, the payload itself is not hashed a second time.
+//! - **A URL in microseconds.** 6 µs measured with static credentials, 11 µs with a session token of 800 bytes,
+//!   on a machine with other work to do.
 //! - **Honest absence.** Only the code `NoSuchKey` and a HEAD's 404 mean "not found", the latter only where
 //!   the bucket is known to be there. A missing bucket, a wrong endpoint and a refusal are failures.
 //! - **Deadlines.** Every attempt has one ([`Config::timeouts`]), and so has every chunk of a body.
@@ -95,7 +97,7 @@
 //! | store | settings | limits |
 //! |---|---|---|
 //! | AWS | none | not run against it |
-//! | MinIO | `regionendpoint`, `forcepathstyle` | ignores conditions on deletes; lists uploads that it forgets by itself after a day |
+//! | MinIO | `regionendpoint`, `forcepathstyle` | ignores conditions on deletes; tells of some full pages of a listing that nothing follows, so a full page is never taken for the last |
 //! | Ceph | `regionendpoint`, `forcepathstyle` | not run; conditions only in recent releases: let them be probed |
 //! | R2 | `regionendpoint`, `region: auto`, `uniform_parts`, `conditional_delete: false` | not run; `checksum: none` if it refuses the header |
 //! | Garage | `regionendpoint`, `forcepathstyle`, `region: garage`, `conditional_put: false` | not run with this driver; answers 200 to a put with a condition and overwrites, so one replica only; refuses an empty part |
@@ -103,8 +105,12 @@
 //!
 //! # What is proven where
 //!
+//! `cargo xtask test --only stores` installs and starts both servers. On a bucket of one's own:
+//! `ENTREPOT_TEST_S3=https://ACCESS:SECRET@HOST/BUCKET?region=…&path_style=false cargo test -p
+//! entrepot-driver-s3`, with the parameters of `tests/conformance/server.rs`.
+//!
 //! The whole contract runs against MinIO (its signatures are real) and moto (another reading of S3's
-//! semantics, without signatures), plain, below a root directory, and with a third of all calls failing. What
+//! semantics, without signatures; nine cases it breaks by itself are left out), plain, below a root directory, and with a third of all calls failing. What
 //! only AWS itself can show has not been seen: the credential chains against their services, KMS, dual-stack,
 //! FIPS and accelerated endpoints, 503 SlowDown under load, 409 on concurrent conditional writes, and
 //! conditional deletes. Endpoints are made by the SDK's own rules; the answers 409, 503 and 200 with an error

@@ -97,7 +97,7 @@
 //! | store | settings | limits |
 //! |---|---|---|
 //! | AWS | none | not run against it |
-//! | MinIO | `regionendpoint`, `forcepathstyle` | ignores conditions on deletes; tells of some full pages of a listing that nothing follows, so a full page is never taken for the last |
+//! | MinIO | `regionendpoint`, `forcepathstyle` | ignores conditions on deletes; tells of some full pages of a listing that nothing follows, so a full page is never taken for the last; lists unfinished uploads by a whole key or all of them, so one page of all is looked through |
 //! | Ceph | `regionendpoint`, `forcepathstyle` | not run; conditions only in recent releases: let them be probed |
 //! | R2 | `regionendpoint`, `region: auto`, `uniform_parts`, `conditional_delete: false` | not run; `checksum: none` if it refuses the header |
 //! | Garage | `regionendpoint`, `forcepathstyle`, `region: garage`, `conditional_put: false` | not run with this driver; answers 200 to a put with a condition and overwrites, so one replica only; refuses an empty part |
@@ -110,11 +110,11 @@
 //! entrepot-driver-s3`, with the parameters of `tests/conformance/server.rs`.
 //!
 //! The whole contract runs against MinIO (its signatures are real) and moto (another reading of S3's
-//! semantics, without signatures; nine cases it breaks by itself are left out), plain, below a root directory, and with a third of all calls failing. What
-//! only AWS itself can show has not been seen: the credential chains against their services, KMS, dual-stack,
-//! FIPS and accelerated endpoints, 503 SlowDown under load, 409 on concurrent conditional writes, and
-//! conditional deletes. Endpoints are made by the SDK's own rules; the answers 409, 503 and 200 with an error
-//! inside are tried with canned ones.
+//! semantics, without signatures; nine cases that it breaks by itself are left out): plain, and on MinIO also
+//! below a root directory and with a third of all calls failing. What only AWS itself can show has not been
+//! seen: the credential chains against their services, KMS, dual-stack, FIPS and accelerated endpoints, 503
+//! SlowDown under load, 409 on concurrent conditional writes, and conditional deletes. Endpoints are made by
+//! the SDK's own rules; the answers 409, 503 and 200 with an error inside are tried with canned ones.
 
 mod body;
 mod client;

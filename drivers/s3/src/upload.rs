@@ -4,6 +4,7 @@
 //! part that anybody overwrote meanwhile makes it fail. An upload's id tells whether its parts carry
 //! checksums, so that a changed setting does not break what was begun before.
 
+use aws_sdk_s3::operation::list_multipart_uploads::ListMultipartUploadsOutput;
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, MultipartUpload};
 use bytes::Bytes;
 use entrepot_storage::{Error, ErrorKind, Key, ObjectMeta, Part, Result, Upload, UploadEntry};
@@ -23,7 +24,7 @@ const CHECKSUM: &str = ";crc32c=";
 /// What stands for a checksum that is missing: no part that holds a byte passes for it by chance.
 const CHECKSUM_OF_NOTHING: &str = "AAAAAA==";
 /// The most the store lists at once.
-const LARGEST_PAGE: usize = 1000;
+const LARGEST_PAGE: i32 = 1000;
 
 impl Client {
     pub(crate) async fn upload_begin(&self, key: &Key) -> Result<Upload> {
@@ -141,34 +142,51 @@ impl Client {
             return Ok(entries);
         }
         let mut marker = start_after.filter(|start| !start.is_empty()).map(|start| self.prefixed(start));
+        let begin = marker.clone();
+        let wanted = |entry: &UploadEntry| {
+            let key = entry.upload.key.as_str();
+            key.starts_with(prefix) && start_after.is_none_or(|start| key > start)
+        };
         let mut id_marker = None;
         while entries.len() < limit {
-            let wanted = (limit - entries.len()).min(LARGEST_PAGE);
-            let request = self
-                .sdk
-                .list_multipart_uploads()
-                .bucket(&self.bucket)
-                .prefix(self.prefixed(prefix))
-                .set_key_marker(marker.take())
-                .set_upload_id_marker(id_marker.take())
-                .max_uploads(i32::try_from(wanted).unwrap_or(i32::MAX))
-                .send();
-            let page = self.call(self.timeouts.call, request).await;
-            let page = page.map_err(|failure| failure.into_error(None))?;
-            let listed = page.uploads().iter().filter_map(|upload| self.entry(upload));
-            let after_start =
-                |entry: &UploadEntry| start_after.is_none_or(|start| entry.upload.key.as_str() > start);
-            entries.extend(listed.filter(after_start).take(wanted));
+            let page = self.uploads_page(self.prefixed(prefix), marker.take(), id_marker.take()).await?;
+            entries.extend(page.uploads().iter().filter_map(|upload| self.entry(upload)).filter(wanted));
             marker = page.next_key_marker().filter(|marker| !marker.is_empty()).map(str::to_owned);
             id_marker = page.next_upload_id_marker().filter(|marker| !marker.is_empty()).map(str::to_owned);
             if page.is_truncated() != Some(true) || marker.is_none() {
                 break;
             }
         }
+        // MinIO lists uploads by the whole key or without any prefix, and says nothing to one in between.
+        // One page without a prefix, since in a bucket of others its end may be far.
+        if entries.is_empty() && limit > 0 {
+            let page = self.uploads_page(String::new(), begin, None).await?;
+            entries.extend(page.uploads().iter().filter_map(|upload| self.entry(upload)).filter(wanted));
+        }
         entries.sort_by(|one, other| one.upload.key.cmp(&other.upload.key));
+        entries.truncate(limit);
         Ok(entries)
     }
 
+    async fn uploads_page(
+        &self,
+        prefix: String,
+        marker: Option<String>,
+        id_marker: Option<String>,
+    ) -> Result<ListMultipartUploadsOutput> {
+        let request = self
+            .sdk
+            .list_multipart_uploads()
+            .bucket(&self.bucket)
+            .prefix(prefix)
+            .set_key_marker(marker)
+            .set_upload_id_marker(id_marker)
+            .max_uploads(LARGEST_PAGE)
+            .send();
+        self.call(self.timeouts.call, request).await.map_err(|failure| failure.into_error(None))
+    }
+
+    /// Good for giving it up only: not every store lists the checksum, which completion has to know.
     fn entry(&self, upload: &MultipartUpload) -> Option<UploadEntry> {
         let key = self.key(upload.key()?)?;
         let checksum = match upload.checksum_algorithm() {

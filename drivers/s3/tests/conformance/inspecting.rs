@@ -1,4 +1,4 @@
-//! What the driver finds out about a bucket.
+//! What the driver finds out about a bucket, and about uploads nobody finished.
 
 use entrepot_storage::{Finding, Severity, StorageDriver};
 
@@ -48,4 +48,26 @@ async fn wrong_credentials_are_one_fault_with_a_remedy() {
     assert_eq!(findings.len(), 1, "{findings:#?}");
     assert!(findings[0].remedy.contains("accesskey"), "{findings:#?}");
     assert!(!format!("{findings:?}").contains("very-secret-word"));
+}
+
+/// The contract allows a listing that shows nothing; on these servers it has to show what was begun, or parts
+/// would leak.
+#[tokio::test]
+async fn uploads_that_nobody_finished_are_found_by_a_prefix() {
+    for variable in ["ENTREPOT_TEST_S3", "ENTREPOT_TEST_S3_SECOND"] {
+        let Some(server) = server::named(variable) else { continue };
+        let driver = server.open().await;
+        let upload = driver.upload_begin(&"unfinished/one".parse().expect("a key")).await.expect("it begins");
+
+        let found = driver.list_uploads("unfinished/", None, 1000).await.expect("it lists");
+        let other = driver.list_uploads("unfinished-other/", None, 1000).await.expect("it lists");
+        for entry in &found {
+            driver.upload_abort(&entry.upload).await.expect("it is given up");
+        }
+        let left = driver.list_uploads("unfinished/", None, 1000).await.expect("it lists");
+
+        assert!(found.iter().any(|entry| entry.upload.key == upload.key), "{variable}: {found:?}");
+        assert!(left.is_empty(), "{variable}: {left:?}");
+        assert!(other.is_empty(), "{variable}: {other:?}");
+    }
 }

@@ -24,6 +24,9 @@ const DAY: Duration = Duration::from_secs(86_400);
 const LIFE: Duration = Duration::from_secs(3 * 86_400);
 /// A key that ends sooner signs nothing any more.
 const MARGIN: Duration = Duration::from_secs(3600);
+/// How long a refusal holds for those who wait for a key: each of them asking again, one after the other,
+/// would hold up every pull.
+const REFUSAL: Duration = Duration::from_secs(5);
 /// How long a failed renewal waits for the next: a valid key is held meanwhile.
 const PAUSE: Duration = Duration::from_secs(30);
 
@@ -59,6 +62,8 @@ struct Held {
     /// With the day each is for. At most two.
     keys: Vec<(SystemTime, Arc<DelegationKey>)>,
     asked_at: Option<SystemTime>,
+    /// When the service last refused, and how.
+    refused: Option<(SystemTime, ErrorKind)>,
 }
 
 impl fmt::Debug for Delegations {
@@ -126,14 +131,27 @@ impl Delegations {
         if let (Some(key), _) = self.look(day, SystemTime::now()) {
             return Ok(key);
         }
-        let key = Arc::new(self.ask(day).await?);
+        self.repeat_refusal()?;
+        let asked = self.ask(day).await;
         let mut held = self.held();
+        held.refused = asked.as_ref().err().map(|error| (SystemTime::now(), error.kind()));
+        let key = Arc::new(asked?);
         held.keys.retain(|(of, _)| *of != day);
         held.keys.push((day, Arc::clone(&key)));
         held.keys.sort_by_key(|(of, _)| *of);
         let surplus = held.keys.len().saturating_sub(2);
         held.keys.drain(..surplus);
         Ok(key)
+    }
+
+    /// Fails as the service did a moment ago.
+    fn repeat_refusal(&self) -> Result<()> {
+        match self.held().refused {
+            Some((at, kind)) if at.elapsed().is_ok_and(|since| since < REFUSAL) => {
+                Err(Error::new(NAME, kind).because("no key to sign URLs with was given a moment ago"))
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn ask(&self, day: SystemTime) -> Result<DelegationKey> {

@@ -126,6 +126,19 @@ async fn a_token_for_somebody_else_is_refused_and_not_not_found() {
     assert_eq!(error.kind(), ErrorKind::Backend { retryable: false }, "{error}");
 }
 
+#[tokio::test]
+async fn a_refused_key_is_not_asked_for_by_everybody_who_waits() {
+    let Some(config) = config() else { return };
+    let stranger = Arc::new(Issuer { audience: "https://example.com" });
+    let driver = AzureDriver::open_as(&config, stranger).unwrap();
+
+    let first = driver.presign_get(&key(), &options()).await.unwrap_err();
+    let second = driver.presign_get(&key(), &options()).await.unwrap_err();
+
+    assert_eq!(first.kind(), second.kind());
+    assert!(second.to_string().contains("a moment ago"), "{second}");
+}
+
 #[test]
 fn tokens_are_not_sent_in_the_clear() {
     let mut config = Config::new("a", "c", Credentials::ManagedIdentity { client_id: None });

@@ -76,11 +76,17 @@ mod on_the_fake_through_failures_that_are_retried {
 mod on_a_real_bucket {
     use super::{Arc, GcsDriver, Subject};
 
-    async fn subject() -> Option<Subject> {
+    fn named() -> Option<String> {
         #[expect(clippy::disallowed_methods, reason = "a test, not the registry")]
-        let bucket = std::env::var("ENTREPOT_TEST_GCS").ok().filter(|bucket| !bucket.is_empty());
-        let Some(bucket) = bucket else {
-            println!("skipped: ENTREPOT_TEST_GCS is not set");
+        std::env::var("ENTREPOT_TEST_GCS").ok().filter(|bucket| !bucket.is_empty())
+    }
+
+    async fn subject() -> Option<Subject> {
+        let Some(bucket) = named() else {
+            #[expect(clippy::print_stdout, reason = "a skipped case is told on the test's own output")]
+            {
+                println!("skipped: ENTREPOT_TEST_GCS is not set");
+            }
             return None;
         };
         let open = || {

@@ -54,7 +54,8 @@ fn fetch(url: &str, range: Option<&str>) -> (u16, String, Vec<u8>) {
         None => request,
     };
     let mut response = request.call().expect("the fake answers");
-    let content_type = response.headers().get("content-type").map(|value| value.to_str().unwrap().to_owned());
+    let content_type =
+        response.headers().get("content-type").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let body = response.body_mut().read_to_vec().expect("the body arrives");
     (response.status().as_u16(), content_type.unwrap_or_default(), body)
 }

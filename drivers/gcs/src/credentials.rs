@@ -221,4 +221,22 @@ mod tests {
             assert!(!error.contains("SECRET"), "{error}");
         }
     }
+
+    #[tokio::test]
+    async fn workload_identity_federation_signs_by_iam_for_the_account_that_is_named() {
+        let federation = r#"{"type":"external_account","audience":"//iam.googleapis.com/pool",
+            "subject_token_type":"urn:ietf:params:oauth:token-type:jwt",
+            "token_url":"https://sts.googleapis.com/v1/token",
+            "credential_source":{"file":"/var/run/secrets/token"}}"#;
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let mut config = Config::new("images");
+        config.credentials = CredentialSource::Key(Secret::new(federation));
+
+        let alone = Identity::open(&config).expect("it is a federation");
+        config.signing_account = Some("robot@project.iam.gserviceaccount.com".into());
+        let named = Identity::open(&config).expect("it is a federation");
+
+        assert!(matches!(alone.signing, Signing::Never(_)), "{alone:?}");
+        assert!(matches!(named.signing, Signing::Remote(_)), "{named:?}");
+    }
 }

@@ -33,7 +33,7 @@ fn key() -> Key {
 }
 
 fn lasting(expires_in: Duration) -> PresignOptions {
-    let content_type = Some("application/vnd.oci.image.layer.v1.tar+gzip; a=\"b c\"".into());
+    let content_type = Some("application/x-some+gzip; a=\"b c\"".into());
     PresignOptions { signed_at: SystemTime::now(), expires_in, content_type }
 }
 

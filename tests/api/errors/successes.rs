@@ -9,8 +9,8 @@ use entrepot_tests::registry::{Setup, assert_golden};
 
 use super::sample::{Content, NAME};
 
-/// Reaches every status of every endpoint. A redirect to the store waits for a store that presigns, which
-/// the two of these suites do not.
+/// Reaches every status of every endpoint. A redirect to the store is only given where blobs are redirected,
+/// and then nothing else is: it is reached apart.
 fn every_listed_success_can_be_reached(setup: Setup) {
     let setup = setup.fixed();
     for row in entrepot_api::ENDPOINTS {
@@ -52,3 +52,13 @@ fn reach(setup: &Setup, id: EndpointId, status: Status) -> Response {
 }
 
 on_every_store![every_listed_success_can_be_reached];
+
+#[test]
+fn a_redirect_to_the_store_says_where_and_no_more() {
+    let registry = Setup::redirecting().fixed().start();
+    let content = Content::prepare(&registry);
+
+    let answer = content.sample(EndpointId::BlobGet, &registry).send().expect(307);
+
+    assert_golden("answers/blob_get_redirected", &[("BlobGet 307".to_owned(), answer)]);
+}

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use entrepot_auth::Gate;
 use entrepot_domain::ports::{Cache, Clock, Entropy, NoCache, System};
+use entrepot_domain::redirects::Route;
 use entrepot_domain::uploads::token::TokenKeys;
 use entrepot_driver_filesystem::FilesystemDriver;
 use entrepot_driver_memory::MemoryDriver;
 use entrepot_frontend::Listener;
 use entrepot_storage::SharedDriver;
 use entrepot_storage::decorate::{Controls, Fault};
+use entrepot_storage::signer::StoreSigner;
 use tempfile::TempDir;
 
 use super::{CountingEntropy, Doorman, FixedClock, TestRegistry};
@@ -75,6 +77,13 @@ impl Setup {
     /// Over new memory.
     pub fn memory() -> Self {
         Self::over(MemoryDriver::with(entrepot_driver_memory::Config::resembling_a_disk()).shared())
+    }
+
+    /// Over new memory whose objects have URLs, and every blob is redirected to one. Nothing answers there.
+    pub fn redirecting() -> Self {
+        let store = MemoryDriver::new().shared();
+        let signer = Arc::new(StoreSigner(Arc::clone(&store)));
+        Self::over(store).domain(|domain| domain.redirects.otherwise = Route::Signed(signer))
     }
 
     /// Over a new directory.

@@ -76,7 +76,7 @@ pub(super) fn nearest(beside: &Shape, path: &str, name: &str) -> Option<String> 
     sibling.or_else(|| {
         keys::all()
             .filter(|key| key.name() == name && key.outcome().0 == Fate::Works)
-            .min_by_key(|key| strsim::damerau_levenshtein(key.path, &Shape::below(path, name)))
+            .min_by_key(|key| key.parts().count())
             .map(|key| key.path.to_owned())
     })
 }

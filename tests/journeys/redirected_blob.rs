@@ -148,7 +148,7 @@ fn what_is_no_layer_is_never_sent_elsewhere() {
     let image = registry.push_some_image("a", "v1");
 
     assert!(registry.get(format!("/v2/a/blobs/{empty}")).send().expect(200).body.is_empty());
-    let manifest = registry.get(format!("/v2/a/blobs/{}", image.manifest.digest)).send().expect(200);
+    let manifest = registry.get(format!("/v2/a/blobs/{}", image.digest())).send().expect(200);
     assert_eq!(manifest.body, image.manifest.bytes);
     registry.get("/v2/a/manifests/v1").send().expect(200);
 }

@@ -37,6 +37,7 @@ First steps:
   entrepot                          serve on 127.0.0.1:5000 from ./entrepot-data
   docker tag alpine localhost:5000/alpine && docker push localhost:5000/alpine
   entrepot config check config.yml  try a file of CNCF distribution
+  entrepot doctor config.yml        examine the store it names
   entrepot config explain http.tls  what a key does";
 
 /// How a command ended.

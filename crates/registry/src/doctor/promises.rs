@@ -1,16 +1,41 @@
 //! What the probe found out, with what follows from it.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use entrepot_domain::layout;
 use entrepot_storage::probe::{self, Check, ClockOffset, Outcome, Promise, Report};
-use entrepot_storage::{Finding, Severity, SharedDriver};
+use entrepot_storage::{Finding, Key, ObjectMeta, Severity, SharedDriver};
 
 use crate::config::ConditionalWrites;
 use crate::trial;
 
+/// A probe that began so long ago has ended, well or by being killed.
+const OLD: Duration = Duration::from_secs(3600);
+/// The most leftovers removed at a time; the next examination removes more.
+const MOST_LEFTOVERS: usize = 1000;
+
 pub(super) async fn examine(policy: ConditionalWrites, store: &SharedDriver) -> Vec<Finding> {
     let report = probe::run(store, &trial::probe_prefix(), SystemTime::now).await;
-    report.checks.iter().map(|check| finding(policy, &report, check)).collect()
+    let mut findings: Vec<Finding> =
+        report.checks.iter().map(|check| finding(policy, &report, check)).collect();
+    findings.extend(remove_leftovers(store, SystemTime::now()).await);
+    findings
+}
+
+/// Removes what probes left that were killed. Says nothing where there is nothing; a failure to list or
+/// to delete was told by the probe itself.
+async fn remove_leftovers(store: &SharedDriver, now: SystemTime) -> Option<Finding> {
+    let page = store.list(layout::PROBES, None, MOST_LEFTOVERS).await.ok()?;
+    let is_old = |meta: &ObjectMeta| meta.modified.is_some_and(|modified| modified + OLD < now);
+    let old: Vec<Key> = page.objects.into_iter().filter(is_old).map(|meta| meta.key).collect();
+    if old.is_empty() {
+        return None;
+    }
+    let mut removed = 0;
+    for keys in old.chunks(store.capabilities().delete_batch.max(1)) {
+        removed += keys.len() - store.delete_many(keys).await.map_or(keys.len(), |failed| failed.len());
+    }
+    Some(Finding::note("leftovers", format!("{removed} objects of probes that were killed are removed")))
 }
 
 fn finding(policy: ConditionalWrites, report: &Report, check: &Check) -> Finding {
@@ -113,6 +138,20 @@ mod tests {
         let findings = examined(Flaw::IgnoresConditions, ConditionalWrites::AssumeSingleReplica);
 
         assert_eq!(faults(&findings), [""; 0]);
+    }
+
+    #[test]
+    fn what_killed_probes_left_is_removed_and_running_ones_are_let_alone() {
+        let memory = MemoryDriver::new();
+        let keys = [layout::probe_object("1"), layout::layout()];
+        keys.iter().for_each(|key| memory.plant(key, bytes::Bytes::from_static(b"x")));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let removed = |now| runtime.block_on(remove_leftovers(&memory.shared(), now));
+
+        assert_eq!(removed(SystemTime::now()), None);
+        assert_eq!(memory.keys().len(), 2);
+        assert!(removed(SystemTime::now() + 2 * OLD).is_some());
+        assert_eq!(memory.keys(), [layout::layout()]);
     }
 
     #[test]

@@ -150,34 +150,41 @@ impl<'a> Ground<'a> {
             let mut made = self.made();
             (std::mem::take(&mut made.keys), std::mem::take(&mut made.uploads))
         };
-        let mut failures: Vec<String> = Vec::new();
-        let batch = self.store.capabilities().delete_batch.max(1);
-        for keys in keys.chunks(batch) {
-            match self.store.delete_many(keys).await {
-                Ok(failed) => failures.extend(failed.iter().map(ToString::to_string)),
-                Err(error) => failures.push(error.to_string()),
-            }
-        }
-        for upload in &uploads {
-            failures.extend(self.store.upload_abort(upload).await.err().map(|error| error.to_string()));
-        }
+        let mut failures = self.delete_all(&keys).await;
+        failures.extend(self.abort_all(uploads).await);
         if self.depth == Depth::Thorough {
             // An upload whose beginning was not answered in time has a name only the store knows.
             match self.store.list_uploads(self.prefix, None, UPLOADS_LOOKED_UP).await {
                 Ok(entries) => {
-                    for entry in entries {
-                        let aborted = self.store.upload_abort(&entry.upload).await;
-                        failures.extend(aborted.err().map(|error| error.to_string()));
-                    }
+                    failures.extend(self.abort_all(entries.into_iter().map(|entry| entry.upload)).await);
                 }
                 Err(error) if error.kind() == ErrorKind::Unsupported => {}
-                Err(error) => failures.push(error.to_string()),
+                Err(error) => failures.push(error),
             }
         }
         match failures.first() {
             None => Ok(()),
             Some(first) => Err(Shortfall::Unknown(format!("below {} something stays: {first}", self.prefix))),
         }
+    }
+
+    async fn delete_all(&self, keys: &[Key]) -> Vec<Error> {
+        let mut failures = Vec::new();
+        for keys in keys.chunks(self.store.capabilities().delete_batch.max(1)) {
+            match self.store.delete_many(keys).await {
+                Ok(failed) => failures.extend(failed),
+                Err(error) => failures.push(error),
+            }
+        }
+        failures
+    }
+
+    async fn abort_all(&self, uploads: impl IntoIterator<Item = Upload>) -> Vec<Error> {
+        let mut failures = Vec::new();
+        for upload in uploads {
+            failures.extend(self.store.upload_abort(&upload).await.err());
+        }
+        failures
     }
 
     fn made(&self) -> MutexGuard<'_, Made> {

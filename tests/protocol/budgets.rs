@@ -24,6 +24,7 @@ use entrepot_storage::SharedDriver;
 use entrepot_storage::decorate::metrics::Counts;
 use entrepot_storage::decorate::{Counters, Metrics, Operation};
 use entrepot_storage::signer::StoreSigner;
+use futures_util::future::LocalBoxFuture;
 use futures_util::stream;
 
 use crate::requests::{blob, digest, elsewhere, image, mount, name, push, push_image, put, tag};
@@ -138,9 +139,14 @@ where
     Row { what, cold, warm: Some(till.spend(operation(registry)).await) }
 }
 
-/// Carries an operation out once, on a registry that was just started.
-async fn once<T>(what: &'static str, till: &Till, operation: impl Future<Output = Result<T>>) -> Row {
-    Row { what, cold: till.spend(operation).await, warm: None }
+/// Carries an operation out once, on a registry that was just started. Boxed: pushes are large futures.
+fn once<'a, T: 'a>(
+    what: &'static str,
+    till: &'a Till,
+    operation: impl Future<Output = Result<T>> + 'a,
+) -> LocalBoxFuture<'a, Row> {
+    let operation = Box::pin(operation);
+    Box::pin(async move { Row { what, cold: till.spend(operation).await, warm: None } })
 }
 
 fn fresh() -> Till {

@@ -14,6 +14,7 @@ mod blobs {
     mod get;
     mod head;
     mod ranges;
+    mod redirects;
 }
 mod catalog {
     mod list;

@@ -21,6 +21,9 @@ pub struct Capabilities {
     pub conditional_delete: bool,
     /// `presign_get` can answer a URL.
     pub presign: bool,
+    /// Its URLs honour a `Range` that counts from the end, `bytes=-500`. Where they do not, such pulls must
+    /// not be sent to them.
+    pub presigned_suffixes: bool,
     /// The most keys one `delete_many` sends to the store at once.
     pub delete_batch: usize,
 }

@@ -106,6 +106,8 @@ fn capabilities(config: &Config) -> Capabilities {
         conditional_put: true,
         conditional_delete: true,
         presign: true,
+        // Only `bytes=first-` and `bytes=first-last` are known there.
+        presigned_suffixes: false,
         delete_batch: 256,
     }
 }

@@ -27,6 +27,7 @@ const CAPABILITIES: Capabilities = Capabilities {
     conditional_put: true,
     conditional_delete: true,
     presign: false,
+    presigned_suffixes: false,
     delete_batch: 1000,
 };
 

@@ -46,6 +46,7 @@ impl GcsDriver {
             conditional_put: true,
             conditional_delete: true,
             presign: !matches!(client.identity.signing, Signing::Never(_)),
+            presigned_suffixes: true,
             delete_batch: DELETE_BATCH,
         };
         let presigner = Arc::new(Presigner::new(&config)?);

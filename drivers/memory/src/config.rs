@@ -28,6 +28,7 @@ impl Default for Config {
             conditional_put: true,
             conditional_delete: true,
             presign: true,
+            presigned_suffixes: true,
             delete_batch: 1000,
         };
         Self { capabilities, stream_chunk_bytes: MIB as usize }
@@ -56,6 +57,7 @@ impl Config {
         let capabilities = Capabilities {
             parallel_parts: 1,
             presign: false,
+            presigned_suffixes: false,
             max_parts: u32::MAX,
             ..everything.capabilities
         };

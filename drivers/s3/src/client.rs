@@ -166,6 +166,7 @@ fn capabilities(config: &Config) -> Capabilities {
         conditional_delete: config.conditional_delete.unwrap_or(config.endpoint.is_none()),
         // A directory bucket is read with a session of its own, which no URL can carry for long.
         presign: !config.bucket.ends_with("--x-s3"),
+        presigned_suffixes: true,
         delete_batch: 1000,
     }
 }

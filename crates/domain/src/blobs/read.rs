@@ -56,7 +56,7 @@ impl Registry {
         let Some(link) = self.0.readable_link(name, digest).await? else {
             return self.0.open_manifest_bytes(name, digest, range).await.map(Delivery::Stream);
         };
-        if link.size > 0 {
+        if link.size > 0 && self.0.is_left_to_stores(&range) {
             let pull = Pull { reader, repository: name, size: link.size };
             let now = self.0.clock.now();
             let type_name = entrepot_oci::media_type::OCTET_STREAM;
@@ -82,6 +82,16 @@ impl Registry {
 }
 
 impl Inner {
+    /// Whether the client may ask a store for this range itself: stores agree about ordinary ranges only. One
+    /// that ends before it begins is ignored by some and refused by others.
+    fn is_left_to_stores(&self, range: &BlobRange) -> bool {
+        match range {
+            BlobRange::Whole | BlobRange::From(_) => true,
+            BlobRange::Bounded(range) => range.start < range.end,
+            BlobRange::Suffix(_) => self.store.capabilities().presigned_suffixes,
+        }
+    }
+
     /// Opens the bytes a link leads to.
     async fn read_linked(
         self: &Arc<Self>,

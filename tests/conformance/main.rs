@@ -6,6 +6,7 @@
 
 mod junit;
 mod program;
+mod stores;
 
 use entrepot_tests::server::{Server, Storage};
 
@@ -30,12 +31,15 @@ const ADMIT_SPARSE: &str = "    references: ignore\n    indexes:\n      platform
 fn run(storage: impl FnOnce(&std::path::Path) -> Storage, switches: Switches) {
     let home = tempfile::tempdir().expect("there is room for results");
     let Some(program) = program::find(home.path()) else { return };
-    let more = [ADMIT_URLS, if switches.sparse { ADMIT_SPARSE } else { "" }].concat();
-    let server = Server::start(&home.path().join("server"), &storage(home.path()), &more);
+    let server = Server::start(&home.path().join("server"), &storage(home.path()), &configuration(switches));
 
     let report = program::run(&program, server.address(), home.path(), switches);
 
     judge(&report, switches);
+}
+
+fn configuration(switches: Switches) -> String {
+    [ADMIT_URLS, if switches.sparse { ADMIT_SPARSE } else { "" }].concat()
 }
 
 #[expect(clippy::print_stdout, reason = "the numbers are wanted beside a pass, too")]
@@ -63,20 +67,20 @@ fn may_be_skipped(name: &str, switches: Switches) -> bool {
 
 #[test]
 fn the_official_program_passes_on_memory() {
-    run(|_| Storage::Memory, Switches { sparse: false });
+    run(|_| Storage::Memory, Switches { sparse: false, blob_digests: true });
 }
 
 #[test]
 fn the_official_program_passes_on_a_directory() {
-    run(|home| Storage::Directory(home.join("content")), Switches { sparse: false });
+    run(|home| Storage::Directory(home.join("content")), Switches { sparse: false, blob_digests: true });
 }
 
 #[test]
 fn the_official_program_passes_on_memory_where_sparse_manifests_are_admitted() {
-    run(|_| Storage::Memory, Switches { sparse: true });
+    run(|_| Storage::Memory, Switches { sparse: true, blob_digests: true });
 }
 
 #[test]
 fn the_official_program_passes_on_a_directory_where_sparse_manifests_are_admitted() {
-    run(|home| Storage::Directory(home.join("content")), Switches { sparse: true });
+    run(|home| Storage::Directory(home.join("content")), Switches { sparse: true, blob_digests: true });
 }

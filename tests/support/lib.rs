@@ -1,9 +1,12 @@
 //! Servers, clients, images and stores the suites share.
 
+pub mod balancer;
 pub mod closure;
+pub mod dice;
 pub mod environment;
 pub mod http;
 pub mod images;
 pub mod programs;
 pub mod registry;
 pub mod server;
+pub mod stores;

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::environment;
 use crate::http::Client;
+use crate::stores::ObjectStore;
 
 /// How long a server may take to answer its first request, and to end when it is asked to.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -26,6 +27,8 @@ pub enum Storage {
     Memory,
     /// Below this directory.
     Directory(PathBuf),
+    /// In an object store.
+    Object(ObjectStore),
 }
 
 /// A running server. Killed when dropped; what it wrote to its log is shown if the test is failing.
@@ -33,6 +36,7 @@ pub enum Storage {
 pub struct Server {
     child: Child,
     address: SocketAddr,
+    debug: SocketAddr,
     home: PathBuf,
 }
 
@@ -42,12 +46,18 @@ impl Server {
     /// `more` is appended to the configuration, in YAML.
     pub fn start(home: &Path, storage: &Storage, more: &str) -> Self {
         fs::create_dir_all(home).expect("a server's directory can be made");
-        let address = free_address();
-        let configuration = configuration(storage, address, more);
+        let (address, debug) = (free_address(), free_address());
+        let configuration = configuration(home, storage, address, debug, more);
         fs::write(home.join("config.yml"), configuration).expect("the configuration can be written");
-        let mut server = Self { child: spawn(home), address, home: home.to_owned() };
+        let mut server = Self { child: spawn(home), address, debug, home: home.to_owned() };
         server.wait_until_ready();
         server
+    }
+
+    /// Starts so many replicas on one storage, each with a directory of its own below `home`.
+    pub fn start_many(count: usize, home: &Path, storage: &Storage, more: &str) -> Vec<Self> {
+        let start = |index| Self::start(&home.join(format!("replica-{index}")), storage, more);
+        (0..count).map(start).collect()
     }
 
     /// Where it listens, `127.0.0.1:port`: what clients put before the name of a repository.
@@ -58,6 +68,22 @@ impl Server {
     /// A client that sends exactly what it is told.
     pub fn client(&self) -> Client {
         Client::of(self.address)
+    }
+
+    /// Its process: what the system knows about it lies below `/proc/<id>`.
+    pub fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The sum of a metric over all its series that have these labels, since the process began; 0 where there
+    /// is none yet.
+    pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+        let page = Client::of(self.debug).get("/metrics").send().expect(200);
+        let series = page.text().lines().filter(|line| {
+            line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
+                && labels.iter().all(|(label, value)| line.contains(&format!("{label}=\"{value}\"")))
+        });
+        series.map(value).sum()
     }
 
     /// `SIGKILL`, at once: the process gets no chance to finish anything.
@@ -104,6 +130,12 @@ impl Drop for Server {
     }
 }
 
+/// What a line of the metrics page ends with. Counters are whole numbers.
+fn value(line: &str) -> u64 {
+    let value = line.rsplit(' ').next().and_then(|value| value.parse().ok());
+    value.unwrap_or_else(|| panic!("no number at the end of {line}"))
+}
+
 /// The last `count` lines of `text`.
 pub fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<_> = text.lines().collect();
@@ -120,14 +152,23 @@ fn spawn(home: &Path) -> Child {
     command.spawn().unwrap_or_else(|error| panic!("{} does not start: {error}", binary().display()))
 }
 
-fn configuration(storage: &Storage, address: SocketAddr, more: &str) -> String {
+fn configuration(
+    home: &Path,
+    storage: &Storage,
+    address: SocketAddr,
+    debug: SocketAddr,
+    more: &str,
+) -> String {
     let mut text =
         String::from("version: 0.1\nlog:\n  level: info\nstorage:\n  delete:\n    enabled: true\n");
     let backend = match storage {
         Storage::Memory => "  inmemory: {}\n".to_owned(),
         Storage::Directory(path) => format!("  filesystem:\n    rootdirectory: {}\n", path.display()),
+        Storage::Object(store) => store.configuration(home),
     };
-    write!(text, "{backend}http:\n  addr: {address}\n{more}").expect("writing to a string cannot fail");
+    let metrics = format!("  debug:\n    addr: {debug}\n    prometheus:\n      enabled: true\n");
+    write!(text, "{backend}http:\n  addr: {address}\n{metrics}{more}")
+        .expect("writing to a string cannot fail");
     text
 }
 

@@ -1,11 +1,11 @@
 //! Where requests go.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Connection, Request};
+use super::{Connection, Request, Response};
 
 /// Sends each request on a connection of its own, to the next of its addresses in turn: several replicas
 /// behind the plainest of balancers. Clones share the turn.
@@ -25,6 +25,23 @@ impl Client {
     pub fn of_all(addresses: Vec<SocketAddr>) -> Self {
         assert!(!addresses.is_empty(), "a client needs somebody to ask");
         Self { addresses, turn: Arc::default() }
+    }
+
+    /// The answer to a `GET` of a whole `http://` URL, wherever it leads: what a redirected client asks for.
+    pub fn fetch(url: &str) -> Response {
+        Self::fetching(url, &[])
+    }
+
+    /// The same with headers.
+    pub fn fetching(url: &str, headers: &[(&str, &str)]) -> Response {
+        let rest =
+            url.strip_prefix("http://").unwrap_or_else(|| panic!("{url} is not spoken to in the clear"));
+        let (host, target) = rest.split_once('/').expect("a URL has a path");
+        let mut addresses = host.to_socket_addrs().expect("a URL has a host and a port");
+        let address = addresses.next().expect("a host has an address");
+        let client = Self::of(address);
+        let request = client.get(format!("/{target}")).header("Host", host);
+        headers.iter().fold(request, |request, (name, value)| request.header(name, value)).send()
     }
 
     /// The server whose turn it is.

@@ -1,6 +1,6 @@
 //! One connection: bytes out, answers in.
 
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
 use super::{PATIENCE, Response};
@@ -16,7 +16,15 @@ pub struct Connection {
 impl Connection {
     /// Connects. Panics when nobody listens there.
     pub fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("the server under test listens");
+        Self::over(TcpStream::connect(address).expect("the server under test listens"), address)
+    }
+
+    /// Connects, where somebody may be listening or not.
+    pub fn try_open(address: SocketAddr) -> io::Result<Self> {
+        Ok(Self::over(TcpStream::connect(address)?, address))
+    }
+
+    fn over(stream: TcpStream, address: SocketAddr) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout that is not zero");
         stream.set_write_timeout(Some(PATIENCE)).expect("a timeout that is not zero");
         stream.set_nodelay(true).expect("a connected socket");
@@ -31,6 +39,11 @@ impl Connection {
     /// Writes bytes as they are.
     pub fn write(&mut self, bytes: &[u8]) {
         self.reader.get_mut().write_all(bytes).expect("the server under test reads on");
+    }
+
+    /// Writes bytes that may be refused: by a server that has answered already, or is no more.
+    pub fn try_write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.reader.get_mut().write_all(bytes)
     }
 
     /// Writes as much as the server takes before it closes.

@@ -4,8 +4,9 @@ use std::io::{self, Read};
 
 const BLOCK_BYTES: usize = 1 << 20;
 
-/// `left` bytes. Blocks are alike but for a number in front, so that order and repetition still count.
-pub(super) struct Noise {
+/// Bytes to read. Blocks are alike but for a number in front, so that order and repetition still count.
+#[derive(Clone, Debug)]
+pub struct Noise {
     block: Vec<u8>,
     number: u64,
     position: usize,
@@ -13,12 +14,34 @@ pub(super) struct Noise {
 }
 
 impl Noise {
-    pub(super) fn new(seed: u64, bytes: u64) -> Self {
+    /// So many bytes, the same for the same seed and length.
+    pub fn new(seed: u64, bytes: u64) -> Self {
         // Xorshift never leaves 0, so it must not begin there.
         let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-        let words = (BLOCK_BYTES as u64).min(bytes.next_multiple_of(8)) / 8;
+        let words = (BLOCK_BYTES as u64).min(bytes.next_multiple_of(8)).max(8) / 8;
         let block = (0..words).flat_map(|_| next(&mut state).to_le_bytes()).collect();
         Self { block, number: 0, position: 0, left: bytes }
+    }
+
+    /// The rest from `offset` on, counted from the first byte.
+    #[must_use]
+    pub fn from(mut self, offset: u64) -> Self {
+        let length = self.block.len() as u64;
+        self.left = self.left.saturating_sub(offset);
+        // The first block keeps what it begins with.
+        if let number @ 1.. = offset / length {
+            self.number = number - 1;
+            self.turn();
+        }
+        self.position = usize::try_from(offset % length).expect("a block fits into memory");
+        self
+    }
+
+    /// Only the next `bytes`.
+    #[must_use]
+    pub fn limited(mut self, bytes: u64) -> Self {
+        self.left = self.left.min(bytes);
+        self
     }
 
     fn turn(&mut self) {
@@ -46,5 +69,22 @@ impl Read for Noise {
         self.position += count;
         self.left -= count as u64;
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rest_is_what_the_whole_ends_with() {
+        let bytes = 3 * BLOCK_BYTES as u64 + 100;
+        let all = |noise: Noise| noise.bytes().collect::<io::Result<Vec<u8>>>().unwrap();
+        let whole = all(Noise::new(1, bytes));
+
+        for offset in [0, 5, BLOCK_BYTES as u64, 2 * BLOCK_BYTES as u64 + 3, bytes] {
+            let start = usize::try_from(offset).unwrap();
+            assert!(all(Noise::new(1, bytes).from(offset)) == whole[start..], "from {offset}");
+        }
     }
 }

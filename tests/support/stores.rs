@@ -1,0 +1,251 @@
+//! Object stores the runner started, or somebody has an account at: named by the variables that the drivers'
+//! own suites read too.
+//!
+//! | variable | what it names |
+//! |---|---|
+//! | `ENTREPOT_TEST_S3` | `http://ACCESS:SECRET@HOST/BUCKET`, with `region`, `path_style`, `conditional_delete`, `uniform_parts` and `checksum` as a query |
+//! | `ENTREPOT_TEST_AZURE` | a connection string; the container is `ENTREPOT_TEST_AZURE_CONTAINER`, or `entrepot-test` |
+//! | `ENTREPOT_TEST_GCS` | a bucket, reached by Application Default Credentials; without it, the driver's fake is taken |
+//!
+//! Every [`ObjectStore`] has a root directory of its own, so that tests share a bucket without knowing of each
+//! other. What they leave there is removed with the emulator, or by the bucket's lifecycle rules.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use entrepot_driver_azure as azure;
+use entrepot_driver_gcs as gcs;
+use entrepot_driver_s3 as s3;
+use entrepot_storage::SharedDriver;
+
+use crate::environment;
+
+/// Which store a test is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The main S3: MinIO, unless somebody names another.
+    S3,
+    /// A container of Azure Blob Storage: Azurite's.
+    Azure,
+    /// A bucket of Google Cloud Storage: the fake's.
+    Gcs,
+}
+
+/// A place in an object store that nobody else uses.
+#[derive(Clone, Debug)]
+pub struct ObjectStore {
+    place: Place,
+    root: String,
+    redirects: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Place {
+    S3(Box<Bucket>),
+    Azure { connection: String, container: String },
+    RealGcs { bucket: String },
+    FakeGcs(Arc<gcs::fake::Server>),
+}
+
+/// What the variable of an S3 says.
+#[derive(Clone, Debug)]
+struct Bucket {
+    endpoint: String,
+    bucket: String,
+    access_key: String,
+    secret_key: String,
+    settings: BTreeMap<String, String>,
+}
+
+/// The fake's one bucket.
+const FAKE_BUCKET: &str = "entrepot";
+
+impl ObjectStore {
+    /// A new place in the store that the environment names. Where it names none the test is over: `None`, and
+    /// a line that says so. The fake of Google's is always there.
+    pub fn find(kind: Kind) -> Option<Self> {
+        let place = match kind {
+            Kind::S3 => Place::S3(Box::new(Bucket::parse(&named("ENTREPOT_TEST_S3")?))),
+            Kind::Azure => {
+                let container = environment::variable("ENTREPOT_TEST_AZURE_CONTAINER");
+                let container = container.unwrap_or_else(|| "entrepot-test".to_owned());
+                Place::Azure { connection: named("ENTREPOT_TEST_AZURE")?, container }
+            }
+            Kind::Gcs => match environment::variable("ENTREPOT_TEST_GCS") {
+                Some(bucket) => Place::RealGcs { bucket },
+                None => Place::FakeGcs(Arc::new(fake())),
+            },
+        };
+        let store = Self { place, root: format!("e2e-{}", random()), redirects: true };
+        store.prepare();
+        Some(store)
+    }
+
+    /// Whether pulls are sent to the store. They are, unless this is called.
+    #[must_use]
+    pub fn redirects(self, redirects: bool) -> Self {
+        Self { redirects, ..self }
+    }
+
+    /// What a configuration says below `storage:`. Keys that have to be files are written into `home`.
+    pub(crate) fn configuration(&self, home: &Path) -> String {
+        let mut text = match &self.place {
+            Place::S3(bucket) => bucket.configuration(),
+            Place::Azure { connection, container } => {
+                section("azure", &[("connectionstring", connection), ("container", container)])
+            }
+            Place::RealGcs { bucket } => section("gcs", &[("bucket", bucket)]),
+            Place::FakeGcs(server) => {
+                let key = home.join("account.json");
+                std::fs::write(&key, gcs::fake::SERVICE_ACCOUNT).expect("a file can be written");
+                let key = key.display().to_string();
+                section("gcs", &[("bucket", FAKE_BUCKET), ("endpoint", &server.url()), ("keyfile", &key)])
+            }
+        };
+        writeln!(text, "    rootdirectory: {}", self.root).expect("a string takes text");
+        writeln!(text, "  redirect:\n    disable: {}", !self.redirects).expect("a string takes text");
+        text
+    }
+
+    /// The same place through a driver of the test's own.
+    pub async fn driver(&self) -> SharedDriver {
+        match &self.place {
+            Place::S3(bucket) => {
+                let driver = s3::S3Driver::open(bucket.settings(&self.root)).await;
+                Arc::new(driver.expect("the settings go together"))
+            }
+            Place::Azure { .. } => Arc::new(self.azure()),
+            Place::RealGcs { .. } | Place::FakeGcs(_) => {
+                let mut config = match &self.place {
+                    Place::FakeGcs(server) => server.config(),
+                    Place::RealGcs { bucket } => gcs::Config::new(bucket),
+                    Place::S3(_) | Place::Azure { .. } => unreachable!("not Google's"),
+                };
+                config.root_directory.clone_from(&self.root);
+                Arc::new(gcs::GcsDriver::open(config).expect("the settings go together"))
+            }
+        }
+    }
+
+    fn azure(&self) -> azure::AzureDriver {
+        let Place::Azure { connection, container } = &self.place else { unreachable!("not Azure's") };
+        let credentials = azure::Credentials::ConnectionString(connection.clone().into());
+        let mut config = azure::Config::new("", container.clone(), credentials);
+        config.root_directory.clone_from(&self.root);
+        azure::AzureDriver::open(&config).expect("the settings go together")
+    }
+
+    /// Azurite has no containers at first. Creating one that is there is no error.
+    fn prepare(&self) {
+        if let Place::Azure { .. } = &self.place {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let created =
+                runtime.expect("a runtime").block_on(async { self.azure().create_container().await });
+            created.expect("the container can be created");
+        }
+    }
+}
+
+impl Bucket {
+    fn parse(url: &str) -> Self {
+        Self::read(url).expect("ENTREPOT_TEST_S3 is http://ACCESS:SECRET@HOST/BUCKET")
+    }
+
+    fn read(url: &str) -> Option<Self> {
+        let (scheme, rest) = url.split_once("://")?;
+        let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (credentials, place) = address.rsplit_once('@')?;
+        let (access_key, secret_key) = credentials.split_once(':')?;
+        let (host, bucket) = place.split_once('/')?;
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        Some(Self {
+            endpoint: format!("{scheme}://{host}"),
+            bucket: bucket.to_owned(),
+            access_key: access_key.to_owned(),
+            secret_key: secret_key.to_owned(),
+            settings: pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        })
+    }
+
+    fn is(&self, name: &str) -> Option<bool> {
+        self.settings.get(name).map(|value| value == "true")
+    }
+
+    fn region(&self) -> &str {
+        self.settings.get("region").map_or("us-east-1", String::as_str)
+    }
+
+    fn has_checksums(&self) -> bool {
+        self.settings.get("checksum").is_none_or(|checksum| checksum != "none")
+    }
+
+    fn configuration(&self) -> String {
+        let mut text = section(
+            "s3",
+            &[
+                ("bucket", &self.bucket),
+                ("region", self.region()),
+                ("regionendpoint", &self.endpoint),
+                ("accesskey", &self.access_key),
+                ("secretkey", &self.secret_key),
+            ],
+        );
+        let flags = [
+            ("forcepathstyle", Some(self.is("path_style").unwrap_or(true))),
+            ("conditionaldelete", self.is("conditional_delete")),
+            ("uniformparts", self.is("uniform_parts")),
+            ("checksums", Some(self.has_checksums())),
+        ];
+        for (key, value) in flags {
+            if let Some(value) = value {
+                writeln!(text, "    {key}: {value}").expect("a string takes text");
+            }
+        }
+        text
+    }
+
+    fn settings(&self, root: &str) -> s3::Config {
+        let keys = s3::StaticCredentials::new(&self.access_key, &self.secret_key, None);
+        s3::Config {
+            endpoint: Some(self.endpoint.clone()),
+            force_path_style: self.is("path_style").unwrap_or(true),
+            credentials: s3::CredentialSource::Static(keys),
+            conditional_delete: self.is("conditional_delete"),
+            uniform_parts: self.is("uniform_parts").unwrap_or(false),
+            checksum: if self.has_checksums() { s3::Checksum::Crc32c } else { s3::Checksum::None },
+            root_directory: root.to_owned(),
+            ..s3::Config::new(&self.bucket, self.region())
+        }
+    }
+}
+
+fn fake() -> gcs::fake::Server {
+    gcs::fake::Server::start(gcs::fake::Options::new(FAKE_BUCKET)).expect("loopback has a free port")
+}
+
+/// A store's section, its values quoted as JSON, which YAML understands.
+fn section(name: &str, values: &[(&str, &str)]) -> String {
+    values.iter().fold(format!("  {name}:\n"), |mut text, (key, value)| {
+        writeln!(text, "    {key}: {}", serde_json::Value::from(*value)).expect("a string takes text");
+        text
+    })
+}
+
+fn named(variable: &str) -> Option<String> {
+    let value = environment::variable(variable);
+    if value.is_none() {
+        // Straight to the stream: what the macros print is swallowed when a test passes.
+        let line = format!("SKIPPED {variable}: not set; `cargo xtask test` starts a server for it\n");
+        std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes())
+            .expect("standard error takes a line");
+    }
+    value
+}
+
+fn random() -> String {
+    let mut bytes = [0; 6];
+    getrandom::fill(&mut bytes).expect("the system has randomness");
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -9,15 +9,19 @@ use entrepot_tests::programs::Program;
 use crate::{Scene, text};
 
 /// A containerd with directories of its own. Only content is moved; nothing is unpacked or run.
-struct Containerd {
+pub(crate) struct Containerd {
     daemon: Child,
-    ctr: Program,
-    scene: Scene,
+    pub(crate) ctr: Program,
+    pub(crate) scene: Scene,
 }
 
 impl Containerd {
     fn start() -> Option<Self> {
-        let scene = Scene::with("ctr")?;
+        Self::within(Scene::with("ctr")?)
+    }
+
+    /// In a scene whose program is `ctr`.
+    pub(crate) fn within(scene: Scene) -> Option<Self> {
         let daemon = Program::find("containerd", scene.home.path())?;
         let socket = scene.path("containerd.sock");
         let (root, state, config) = (scene.path("root"), scene.path("state"), scene.path("containerd.toml"));
@@ -52,7 +56,7 @@ impl Containerd {
     }
 
     /// Imports a layout and returns the name it has in containerd.
-    fn import(&self, layout: &Layout) -> String {
+    pub(crate) fn import(&self, layout: &Layout) -> String {
         let archive = self.scene.path("archive.tar");
         layout.archive(&archive, "localhost/imported:v1");
         let name = format!("localhost/made:{TAG}");
@@ -69,6 +73,18 @@ impl Containerd {
         let listed = self.ctr.run(&["images", "list", "--quiet"]);
         let found = listed.lines().find(|line| line.contains(layout.digest()));
         found.map_or(name, str::to_owned)
+    }
+}
+
+impl Containerd {
+    /// Removes every image, so that its content has to be pulled again.
+    pub(crate) fn forget(&self) {
+        let listed = self.ctr.run(&["images", "list", "--quiet"]);
+        for image in listed.lines() {
+            self.ctr.run(&["images", "remove", "--sync", image]);
+        }
+        let content = self.ctr.run(&["content", "list", "--quiet"]);
+        assert!(content.trim().is_empty(), "content is left:\n{content}");
     }
 }
 

@@ -4,10 +4,10 @@
 //! digest and hashes right, and every tag that is listed leads to a whole image. `ENTREPOT_TEST_SEED`
 //! repeats a run; when the kill falls is still up to the machine.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use entrepot_tests::closure;
-use entrepot_tests::environment;
+use entrepot_tests::dice::Dice;
 use entrepot_tests::images::{Layer, Layout, TAG};
 use entrepot_tests::programs::Finished;
 
@@ -20,24 +20,6 @@ const REPOSITORIES: [&str; 2] = ["crash/one", "crash/two"];
 struct Acknowledged {
     repository: &'static str,
     digest: String,
-}
-
-/// Numbers that follow from a seed.
-struct Dice(u64);
-
-impl Dice {
-    /// A number below `bound`.
-    fn roll(&mut self, bound: u64) -> u64 {
-        // A linear congruence with Knuth's constants; the high bits are the good ones.
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
-    }
-}
-
-fn seed() -> u64 {
-    let now = || SystemTime::now().duration_since(UNIX_EPOCH).expect("it is past 1970").as_secs();
-    environment::variable("ENTREPOT_TEST_SEED")
-        .map_or_else(now, |text| text.parse().expect("a seed is a number"))
 }
 
 /// An image of one to four layers up to 6 MiB, half of them shared between rounds, so that some pushes meet
@@ -106,9 +88,8 @@ fn newest(acknowledged: &[Acknowledged]) -> &[Acknowledged] {
 #[test]
 fn what_was_acknowledged_survives_being_killed_at_any_moment() {
     let Some(mut scene) = Scene::with("crane") else { return };
-    let seed = seed();
-    println!("ENTREPOT_TEST_SEED={seed} repeats this run");
-    let mut dice = Dice(seed);
+    let mut dice = Dice::announced();
+    let seed = dice.seed();
     let mut aim = Aim { range_ms: 400, hits: 0 };
     let mut acknowledged = Vec::new();
 

@@ -5,9 +5,12 @@ use entrepot_tests::programs::Program;
 
 use crate::{Scene, text};
 
-/// With a store of its own that needs no mounts.
 fn podman() -> Option<(Scene, Program)> {
-    let scene = Scene::with("podman")?;
+    Scene::with("podman").map(within)
+}
+
+/// With a store of its own that needs no mounts, in a scene whose program is podman.
+pub(crate) fn within(scene: Scene) -> (Scene, Program) {
     let (root, run, temporary) = (scene.path("store"), scene.path("run"), scene.path("temporary"));
     let program = scene.program.clone().always(&[
         "--root",
@@ -23,12 +26,12 @@ fn podman() -> Option<(Scene, Program)> {
         "--events-backend",
         "none",
     ]);
-    Some((scene, program))
+    (scene, program)
 }
 
 /// Loads the image of a layout and returns its id. From an archive: podman makes a name of a directory's
 /// path, and refuses ours for its capitals.
-fn load(scene: &Scene, podman: &Program, layout: &Layout) -> String {
+pub(crate) fn load(scene: &Scene, podman: &Program, layout: &Layout) -> String {
     let (archive, name) = (scene.path("archive.tar"), "localhost/made:v1");
     layout.archive(&archive, name);
     podman.run(&["load", "--quiet", "--input", text(&archive)]);
@@ -38,7 +41,7 @@ fn load(scene: &Scene, podman: &Program, layout: &Layout) -> String {
     id
 }
 
-fn push(podman: &Program, image: &str, to: &str) {
+pub(crate) fn push(podman: &Program, image: &str, to: &str) {
     podman.run(&["push", "--tls-verify=false", image, &format!("docker://{to}")]);
 }
 

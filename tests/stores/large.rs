@@ -1,0 +1,141 @@
+//! One blob, however large: what happens after its last byte is the same, and memory does not grow with it.
+//!
+//! `ENTREPOT_TEST_LARGE=20GiB` adds a blob of that size, which needs as much room at the store.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use entrepot_tests::environment;
+use entrepot_tests::server::{Server, Storage};
+use entrepot_tests::stores::{Kind, ObjectStore};
+
+use crate::home;
+use crate::sender::{Content, push_with_a_pause};
+use crate::storage::{clear, wait};
+
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const PART_BYTES: u64 = 16 * MIB;
+const PART_SIZE: &str = "uploads:\n  part_size: 16MiB\n";
+/// Beyond a whole number of what the registry saves a session after, so that no record is on its way when the
+/// last byte is waited for, and the last part is not full, whatever the size.
+const MORE_BYTES: u64 = 101 * MIB;
+/// From this part on parts are twice as large, and again after as many more: `storage::append`.
+const PARTS_PER_DOUBLING: u64 = 1000;
+/// How much more memory the server may ever have held for a large blob than for a small one: what is in flight
+/// differs a little from run to run.
+const MEMORY_BYTES: u64 = 48 * MIB;
+/// How long the store may take for the parts that are complete. Nothing is asserted about it.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What one push did after its last byte.
+#[derive(Debug)]
+struct Ending {
+    /// Calls of the store, by kind.
+    calls: BTreeMap<&'static str, u64>,
+    /// From the last byte to the answer of the PUT: told, not judged.
+    time: Duration,
+}
+
+impl std::fmt::Display for Ending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?} after the last byte, by", self.time)?;
+        let made = self.calls.iter().filter(|(_, count)| **count > 0);
+        made.into_iter().try_for_each(|(action, count)| write!(f, " {count} {action}"))
+    }
+}
+
+const ACTIONS: [&str; 12] = [
+    "stat",
+    "get",
+    "put",
+    "delete",
+    "delete_many",
+    "list",
+    "upload_begin",
+    "upload_part",
+    "upload_flush",
+    "upload_complete",
+    "upload_abort",
+    "list_uploads",
+];
+
+fn calls(server: &Server) -> BTreeMap<&'static str, u64> {
+    let count = |action| server.metric("registry_storage_requests_total", &[("action", action)]);
+    ACTIONS.into_iter().map(|action| (action, count(action))).collect()
+}
+
+/// How many parts are full before the last byte of `size`.
+fn full_parts(size: u64) -> u64 {
+    let mut left = size - 1;
+    let mut parts = 0;
+    loop {
+        let part = PART_BYTES << ((parts + 1) / PARTS_PER_DOUBLING);
+        if left < part {
+            return parts;
+        }
+        left -= part;
+        parts += 1;
+    }
+}
+
+/// Until every part that is full has reached the store, so that what comes after is the last byte's doing.
+fn wait_for_parts(server: &Server, parts: u64) {
+    let begun = Instant::now();
+    while calls(server)["upload_part"] < parts {
+        assert!(begun.elapsed() < PATIENCE, "{} of {parts} parts were stored", calls(server)["upload_part"]);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn push(server: &Server, size: u64) -> Ending {
+    let size = size + MORE_BYTES;
+    let parts = calls(server)["upload_part"] + full_parts(size);
+    let mut before = BTreeMap::new();
+    let mut begun = Instant::now();
+    let answer = push_with_a_pause(server.address(), "large", Content { seed: size, size }, || {
+        wait_for_parts(server, parts);
+        before = calls(server);
+        begun = Instant::now();
+    });
+    let time = begun.elapsed();
+    answer.expect(201);
+    let calls = calls(server).into_iter().map(|(action, count)| (action, count - before[action]));
+    Ending { calls: calls.collect(), time }
+}
+
+/// The most memory the process ever held.
+fn peak_bytes(server: &Server) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.process_id()));
+    let status = status.expect("the system knows the process");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a process has a peak");
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a peak is a number");
+    kib * 1024
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "the times are told, not judged")]
+fn the_work_after_the_last_byte_and_the_memory_do_not_depend_on_the_size() {
+    let Some(store) = ObjectStore::find(Kind::S3) else { return };
+    let home = home();
+    let server = Server::start(home.path(), &Storage::Object(store.clone()), PART_SIZE);
+    let larger = environment::variable("ENTREPOT_TEST_LARGE");
+    let larger = larger.map(|text| {
+        let gibibytes = text.strip_suffix("GiB").and_then(|number| number.parse::<u64>().ok());
+        gibibytes.expect("ENTREPOT_TEST_LARGE is such as 20GiB") * GIB
+    });
+
+    // Connections, caches and the first record are made by the first push, whatever it is.
+    push(&server, 0);
+    let small = push(&server, 256 * MIB);
+    let peak = peak_bytes(&server);
+    println!("256 MiB: {small}, at most {} MiB of memory", peak / MIB);
+
+    for size in [Some(GIB), larger].into_iter().flatten() {
+        let large = push(&server, size);
+        println!("{} GiB: {large}, at most {} MiB", size / GIB, peak_bytes(&server) / MIB);
+        assert_eq!(large.calls, small.calls, "the last byte of {size} costs more than that of 256 MiB");
+        assert!(peak_bytes(&server) <= peak + MEMORY_BYTES, "{} bytes were held", peak_bytes(&server));
+    }
+    wait(clear(&store));
+}

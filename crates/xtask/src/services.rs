@@ -4,7 +4,6 @@
 //! Every version is pinned, except those of Debian, which pins its own. Nothing outside the repository is
 //! written to but by apt; everything else goes to `target/tools`, and is kept while its version is wanted.
 
-#[expect(dead_code, reason = "until the one on https is started too")]
 pub(crate) mod azurite;
 mod debian;
 mod go;

@@ -5,7 +5,7 @@
 //! make theirs.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use super::npm;
 
@@ -20,8 +20,36 @@ pub(crate) const TOKENED: &str = "ENTREPOT_TEST_AZURE_OAUTH";
 
 /// A certificate for 127.0.0.1 and its key, as PEM files.
 pub(crate) struct Certificate {
-    pub(crate) certificate: PathBuf,
-    pub(crate) key: PathBuf,
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+impl Certificate {
+    /// One that is made for this start, beside the data. Where it cannot be made, Azurite ends and says so.
+    pub(crate) fn below(data: &Path) -> Self {
+        let made = Self { certificate: data.join("certificate.pem"), key: data.join("key.pem") };
+        let mut command = Command::new("openssl");
+        command.args([
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=127.0.0.1",
+        ]);
+        command.args(["-addext", "subjectAltName=IP:127.0.0.1", "-out"]).arg(&made.certificate);
+        command
+            .arg("-keyout")
+            .arg(&made.key)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let _ = command.status();
+        made
+    }
 }
 
 /// Where its program lies, once it is installed.

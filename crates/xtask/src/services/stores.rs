@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -29,8 +30,8 @@ pub(crate) struct Store {
     program: fn() -> PathBuf,
     /// Runs it with its data in a directory, on a port of loopback.
     command: fn(&Path, u16) -> Command,
-    /// A path it answers, with 200 or a refusal, once it takes requests.
-    ready: &'static str,
+    /// A path it answers, with 200 or a refusal, once it takes requests; without one it listens then.
+    ready: Option<&'static str>,
     make_bucket: Bucket,
     /// The variable that names it to the tests.
     variable: &'static str,
@@ -54,7 +55,7 @@ pub(crate) const STORES: &[Store] = &[
         name: "minio",
         program: || workspace::tools().join("bin/minio"),
         command: minio,
-        ready: "/minio/health/ready",
+        ready: Some("/minio/health/ready"),
         make_bucket: Bucket::Directory,
         variable: "ENTREPOT_TEST_S3",
         url: |port| format!("http://{MINIO_USER}:{MINIO_PASSWORD}@127.0.0.1:{port}/{BUCKET}"),
@@ -63,7 +64,7 @@ pub(crate) const STORES: &[Store] = &[
         name: "moto",
         program: || python::path("moto_server"),
         command: moto,
-        ready: "/moto-api/data.json",
+        ready: Some("/moto-api/data.json"),
         make_bucket: Bucket::Put,
         variable: "ENTREPOT_TEST_S3_SECOND",
         url: |port| {
@@ -74,10 +75,19 @@ pub(crate) const STORES: &[Store] = &[
         name: "azurite",
         program: azurite::program,
         command: |data, port| azurite::command(data, port, None),
-        ready: "/",
+        ready: Some("/"),
         make_bucket: Bucket::None,
         variable: azurite::KEYED,
         url: |port| azurite::connection_string(port, false),
+    },
+    Store {
+        name: "azurite-https",
+        program: azurite::program,
+        command: |data, port| azurite::command(data, port, Some(&azurite::Certificate::below(data))),
+        ready: None,
+        make_bucket: Bucket::None,
+        variable: azurite::TOKENED,
+        url: |port| azurite::connection_string(port, true),
     },
 ];
 
@@ -142,7 +152,7 @@ impl Store {
             variable: self.variable,
             url: (self.url)(port),
         };
-        running.wait(&format!("http://127.0.0.1:{port}{}", self.ready))?;
+        running.wait(self.ready, port)?;
         if let Bucket::Put = self.make_bucket {
             let made = agent().put(format!("http://127.0.0.1:{port}/{BUCKET}")).send_empty();
             let made = made.map_err(|error| error.to_string()).map(|answer| answer.status().as_u16());
@@ -170,17 +180,16 @@ impl Store {
 }
 
 impl Running {
-    fn wait(&mut self, url: &str) -> Result<(), String> {
+    fn wait(&mut self, path: Option<&str>, port: u16) -> Result<(), String> {
         let begun = Instant::now();
         while begun.elapsed() < START_LIMIT && matches!(self.child.try_wait(), Ok(None)) {
-            let status = agent().get(url).call().map(|answer| answer.status().as_u16());
-            if status.is_ok_and(|status| (200..500).contains(&status)) {
+            if is_ready(path, port) {
                 return Ok(());
             }
             thread::sleep(LOOK);
         }
         let said = fs::read_to_string(log(&self.home)).unwrap_or_default();
-        Err(format!("{url} does not answer:\n{}", process::tail(&said, 20)))
+        Err(format!("port {port} does not answer:\n{}", process::tail(&said, 20)))
     }
 
     fn stop(&mut self) {
@@ -210,6 +219,16 @@ impl Drop for Running {
 
 fn log(home: &Path) -> PathBuf {
     home.join("log")
+}
+
+fn is_ready(path: Option<&str>, port: u16) -> bool {
+    match path {
+        Some(path) => {
+            let answer = agent().get(format!("http://127.0.0.1:{port}{path}")).call();
+            answer.is_ok_and(|answer| (200..500).contains(&answer.status().as_u16()))
+        }
+        None => TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok(),
+    }
 }
 
 fn agent() -> ureq::Agent {

@@ -33,6 +33,8 @@ pub(super) enum Name {
     Clients,
     /// Pushes into a server that is killed
     Crash,
+    /// Large blobs, and uploads over replicas that are killed, on an object store
+    Uploads,
 }
 
 impl Name {
@@ -50,6 +52,7 @@ impl Name {
         Self::Conformance,
         Self::Clients,
         Self::Crash,
+        Self::Uploads,
     ];
 
     /// Whether it needs nothing but Rust.
@@ -63,8 +66,20 @@ impl Name {
             Self::Fmt | Self::Tidy | Self::Clippy | Self::Codegen | Self::Unit | Self::Binary => &[],
             Self::Deny | Self::Audit => &[Source::Cargo],
             Self::Stores => &[Source::Stores],
-            Self::Conformance | Self::Crash => &[Source::Go],
-            Self::Clients => &[Source::Debian, Source::Go],
+            Self::Crash => &[Source::Go],
+            Self::Conformance => &[Source::Go, Source::Stores],
+            Self::Clients => &[Source::Debian, Source::Go, Source::Stores],
+            Self::Uploads => &[Source::Stores],
+        }
+    }
+
+    /// The object stores that run while it does.
+    pub(super) fn stores(self) -> &'static [&'static str] {
+        match self {
+            Self::Stores => &["minio", "moto", "azurite", "azurite-https"],
+            Self::Conformance => &["minio", "azurite"],
+            Self::Clients | Self::Uploads => &["minio"],
+            _ => &[],
         }
     }
 }

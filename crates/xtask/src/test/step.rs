@@ -103,13 +103,12 @@ pub(super) fn run(name: Name, background: &mut Background) -> Verdict {
 /// The servers a step's tests are pointed at, for as long as they are kept. One that could not be installed is
 /// left out, and `said` to be.
 fn running_stores(name: Name, installed: &[Installed], said: &mut String) -> Result<Vec<Running>, String> {
-    if name != Name::Stores {
-        return Ok(Vec::new());
+    if name == Name::Stores {
+        for missing in installed.iter().filter(|tool| !matches!(tool.state, State::Ready)) {
+            said.push_str(&format!("SKIPPED {missing}\n"));
+        }
     }
-    for missing in installed.iter().filter(|tool| !matches!(tool.state, State::Ready)) {
-        said.push_str(&format!("SKIPPED {missing}\n"));
-    }
-    let is_there = |store: &&Store| store.is_installed();
+    let is_there = |store: &&Store| name.stores().contains(&store.name) && store.is_installed();
     STORES.iter().filter(is_there).map(Store::start).collect()
 }
 
@@ -139,10 +138,11 @@ fn concerns(name: Name, tool: &Installed) -> bool {
     match name {
         Name::Deny => tool.program == "cargo-deny",
         Name::Audit => tool.program == "cargo-audit",
-        Name::Conformance => tool.program == "conformance",
+        Name::Conformance => matches!(tool.program, "conformance" | "minio" | "azurite-blob"),
         Name::Crash => tool.program == "crane",
-        Name::Stores => true,
-        _ => tool.program != "conformance",
+        Name::Uploads => tool.program == "minio",
+        Name::Clients => !matches!(tool.program, "conformance" | "moto_server" | "azurite-blob"),
+        _ => true,
     }
 }
 
@@ -159,9 +159,9 @@ fn advisories() -> PathBuf {
 fn limit(name: Name) -> Duration {
     let minutes = match name {
         Name::Fmt | Name::Tidy | Name::Codegen | Name::Deny | Name::Audit => 5,
-        Name::Clippy | Name::Clients | Name::Stores => 20,
+        Name::Clippy | Name::Clients | Name::Stores | Name::Conformance | Name::Uploads => 20,
         Name::Unit | Name::Binary => 25,
-        Name::Conformance | Name::Crash => 10,
+        Name::Crash => 10,
     };
     Duration::from_secs(minutes * 60)
 }
@@ -178,16 +178,38 @@ fn commands(name: Name) -> Vec<Command> {
         Name::Binary => vec![binary()],
         Name::Stores => vec![suite("conformance", &[])],
         Name::Conformance => against_the_binary(suite("specification", &[])),
-        Name::Clients => against_the_binary(suite("clients", &["--skip", "crash::", "--test-threads=2"])),
+        Name::Clients => clients(),
         Name::Crash => against_the_binary(suite("clients", &["crash::"])),
+        Name::Uploads => against_the_binary(uploads()),
     }
+}
+
+/// Over a directory, and once more over an object store, where pulls are redirected.
+fn clients() -> Vec<Command> {
+    let over_a_directory = suite("clients", &["--skip", "crash::", "--test-threads=2"]);
+    let again = ["--skip", "crash::", "--skip", "redirected::", "--test-threads=2"];
+    let mut over_a_store = suite("clients", &again);
+    over_a_store.env("ENTREPOT_TEST_CLIENTS_STORE", "s3");
+    let mut commands = against_the_binary(over_a_directory);
+    // The program is up to date by then.
+    commands.extend(against_the_binary(over_a_store).pop());
+    commands
+}
+
+/// An eighth of their size where nobody watches: the disk and the minutes of a runner are few.
+fn uploads() -> Command {
+    let mut suite = suite("stores", &["--test-threads=1", "--nocapture"]);
+    if workspace::is_ci() && workspace::variable("ENTREPOT_TEST_SCALE").is_none() {
+        suite.env("ENTREPOT_TEST_SCALE", "8");
+    }
+    suite
 }
 
 /// Twice: the suites that only this command runs are no part of `--all-targets`.
 fn clippy() -> Vec<Command> {
     let all = cargo(&["clippy", "--workspace", "--locked", "--all-targets", "--", "-D", "warnings"]);
-    let suites = ["clippy", "--workspace", "--locked", "--test", "clients", "--test", "specification", "--"];
-    vec![all, cargo(&[&suites[..], &["-D", "warnings"]].concat())]
+    let suites = ["clippy", "--workspace", "--locked", "--test", "clients", "--test", "specification"];
+    vec![all, cargo(&[&suites[..], &["--test", "stores", "--", "-D", "warnings"]].concat())]
 }
 
 fn audit() -> Command {

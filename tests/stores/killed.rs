@@ -75,7 +75,6 @@ fn kill(servers: &mut [Server], balancer: &Balancer, total: u64, mut dice: Dice,
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "what was run belongs beside the result")]
 fn uploads_survive_replicas_that_are_killed_at_random() {
     let Some(store) = ObjectStore::find(Kind::S3) else { return };
     let scale = environment::variable("ENTREPOT_TEST_SCALE");

@@ -173,7 +173,7 @@ mod tests {
         PresignOptions {
             signed_at: SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_900),
             expires_in: Duration::from_millis(600_400),
-            content_type: Some("application/vnd.oci.image.layer.v1.tar+gzip".into()),
+            content_type: Some("application/x-tar+gzip".into()),
         }
     }
 
@@ -196,30 +196,30 @@ mod tests {
 
         let fields: Vec<_> = text.split('\n').collect();
         let expected = [
-            "r",                                           // signedPermissions
-            "",                                            // signedStart
-            "EXPIRY",                                      // signedExpiry
-            "/blob/example/images/a b",                    // canonicalizedResource
-            "OID",                                         // signedKeyObjectId
-            "TID",                                         // signedKeyTenantId
-            "2023-11-14T00:00:00Z",                        // signedKeyStart
-            "2023-11-17T00:00:00Z",                        // signedKeyExpiry
-            "b",                                           // signedKeyService
-            "2026-04-06",                                  // signedKeyVersion
-            "",                                            // signedAuthorizedUserObjectId
-            "",                                            // signedUnauthorizedUserObjectId
-            "",                                            // signedCorrelationId
-            "",                                            // signedIP
-            "https",                                       // signedProtocol
-            VERSION,                                       // signedVersion
-            "b",                                           // signedResource
-            "",                                            // signedSnapshotTime
-            "",                                            // signedEncryptionScope
-            "",                                            // rscc
-            "",                                            // rscd
-            "",                                            // rsce
-            "",                                            // rscl
-            "application/vnd.oci.image.layer.v1.tar+gzip", // rsct
+            "r",                        // signedPermissions
+            "",                         // signedStart
+            "EXPIRY",                   // signedExpiry
+            "/blob/example/images/a b", // canonicalizedResource
+            "OID",                      // signedKeyObjectId
+            "TID",                      // signedKeyTenantId
+            "2023-11-14T00:00:00Z",     // signedKeyStart
+            "2023-11-17T00:00:00Z",     // signedKeyExpiry
+            "b",                        // signedKeyService
+            "2026-04-06",               // signedKeyVersion
+            "",                         // signedAuthorizedUserObjectId
+            "",                         // signedUnauthorizedUserObjectId
+            "",                         // signedCorrelationId
+            "",                         // signedIP
+            "https",                    // signedProtocol
+            VERSION,                    // signedVersion
+            "b",                        // signedResource
+            "",                         // signedSnapshotTime
+            "",                         // signedEncryptionScope
+            "",                         // rscc
+            "",                         // rscd
+            "",                         // rsce
+            "",                         // rscl
+            "application/x-tar+gzip",   // rsct
         ];
         assert_eq!(fields, expected);
     }
@@ -231,7 +231,7 @@ mod tests {
         let (path, query) = signed.url.split_once('?').unwrap();
         assert_eq!(path, "https://pull.example.com/images/data/a%2Bb%25.x");
         let expected = "sv=2022-11-02&se=2023-11-14T22%3A23%3A21Z&sr=b&sp=r&spr=https\
-            &rsct=application%2Fvnd.oci.image.layer.v1.tar%2Bgzip&sig=";
+            &rsct=application%2Fx-tar%2Bgzip&sig=";
         assert!(query.starts_with(expected), "{query}");
         assert!(signed.expires_at <= options().signed_at + options().expires_in);
         assert!(!format!("{signed:?}").contains("sig="));

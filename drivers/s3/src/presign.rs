@@ -296,7 +296,7 @@ mod tests {
         let far = at(4_000_000_000);
         for base in ["https://bucket.s3.eu-central-1.amazonaws.com", "http://127.0.0.1:9000/bucket"] {
             for token in [None, Some("a+token/with=everything")] {
-                for content_type in [None, Some("application/vnd.oci.image.layer.v1.tar+gzip; x=\"y z\"")] {
+                for content_type in [None, Some("application/x-tar+gzip; x=\"y z\"")] {
                     for path in ["data/ab/0190.sha256.00", "root/a!b+c=d/(e),f~%25@:&$"] {
                         let credentials = credentials(token, Some(far));
                         let options = options(1_900_000_000, content_type);

@@ -100,9 +100,7 @@ fn fetch(filter: &AwsFilter) -> Result<Spans, String> {
 
 fn read(document: &[u8], filter: &AwsFilter) -> Result<Spans, String> {
     let document: Document = serde_json::from_slice(document).map_err(|error| error.to_string())?;
-    let wanted = |prefix: &&Prefix| {
-        filter.by == FilterBy::Aws || filter.regions.iter().any(|region| *region == prefix.region)
-    };
+    let wanted = |prefix: &&Prefix| filter.by == FilterBy::Aws || filter.regions.contains(&prefix.region);
     let mut spans = Spans::default();
     for prefix in document.prefixes.iter().chain(&document.ipv6_prefixes).filter(wanted) {
         let network = Network::parse(&prefix.network)?;

@@ -8,7 +8,7 @@ use entrepot_storage::{Key, PresignOptions, PutMode, StorageDriver};
 
 use crate::account;
 
-const TYPE: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+const TYPE: &str = "application/x-tar+gzip";
 const BODY: &[u8] = b"bytes that lie in the store";
 
 pub(crate) fn options() -> PresignOptions {

@@ -79,7 +79,11 @@ mod tests {
     #[test]
     fn the_rest_is_what_the_whole_ends_with() {
         let bytes = 3 * BLOCK_BYTES as u64 + 100;
-        let all = |noise: Noise| noise.bytes().collect::<io::Result<Vec<u8>>>().unwrap();
+        let all = |mut noise: Noise| {
+            let mut bytes = Vec::new();
+            noise.read_to_end(&mut bytes).unwrap();
+            bytes
+        };
         let whole = all(Noise::new(1, bytes));
 
         for offset in [0, 5, BLOCK_BYTES as u64, 2 * BLOCK_BYTES as u64 + 3, bytes] {

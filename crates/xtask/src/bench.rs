@@ -17,6 +17,7 @@ mod product;
 mod report;
 mod row;
 mod setup;
+mod store;
 mod subject;
 mod target;
 mod work;
@@ -25,7 +26,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use outcome::{Entry, Outcome};
-use row::{ROWS, Row};
+use row::Row;
+use store::Kind;
 use subject::{Peer, Subject};
 use work::Setting;
 
@@ -46,6 +48,12 @@ pub(crate) struct Arguments {
     /// How long a measurement takes, where that can be chosen
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
+    /// The rows of registries that share an object store, instead of those of registries on a disk
+    #[arg(long, value_enum, conflicts_with = "peer")]
+    store: Option<Kind>,
+    /// With the row that pushes 20 GiB, and needs as much room on disk
+    #[arg(long, requires = "store")]
+    large: bool,
     /// The program to measure, instead of a release build made now
     #[arg(long, value_name = "PATH")]
     entrepot: Option<PathBuf>,
@@ -81,7 +89,7 @@ const MICRO: &[&str] = &["entrepot-oci", "entrepot-api", "entrepot-domain"];
 /// Runs the rows. Returns whether every measurement worked, and every target was reached if that was asked.
 pub(crate) fn run(arguments: &Arguments) -> bool {
     if arguments.list {
-        ROWS.iter().for_each(|row| println!("{:<20} {} ({})", row.id, row.title, row.unit.label()));
+        list();
         return true;
     }
     if arguments.micro {
@@ -96,6 +104,13 @@ pub(crate) fn run(arguments: &Arguments) -> bool {
     }
 }
 
+fn list() {
+    let print = |row: &Row| println!("{:<20} {} ({})", row.id, row.title, row.unit.label());
+    row::table(None).iter().for_each(print);
+    println!("\nwith --store minio:");
+    row::table(Some(Kind::Minio)).iter().for_each(print);
+}
+
 fn run_micro() -> bool {
     let packages = MICRO.iter().flat_map(|package| ["--package", package]);
     let status = workspace::cargo().args(["bench", "--locked", "--quiet"]).args(packages).status();
@@ -103,18 +118,22 @@ fn run_micro() -> bool {
 }
 
 fn measure(arguments: &Arguments) -> Result<Vec<Outcome>, String> {
+    let rows = rows(arguments)?;
     let entrepot = setup::program(arguments)?;
-    setup::install()?;
+    setup::install(arguments)?;
     let directory = setup::directory(arguments)?;
     let header = setup::header(arguments, &entrepot, directory.path());
     header.lines().iter().for_each(|line| println!("{line}"));
     setup::settle(arguments)?;
     let setting = setup::setting(arguments, directory.path())?;
-    let mut subjects = setup::subjects(arguments, &entrepot, directory.path())?;
+    // Stopped after those who use it.
+    let store = setup::store(arguments, directory.path())?;
+    let mut subjects = setup::subjects(arguments, &entrepot, directory.path(), store.as_ref())?;
     let mut outcomes = Vec::new();
-    for row in rows(arguments) {
+    for row in rows {
         println!("\n{}", report::heading(row));
-        let entries = measure_row(row, arguments.rounds, &mut subjects, &setting);
+        let rounds = if row.work.is_large() { 1 } else { arguments.rounds };
+        let entries = measure_row(row, rounds, &mut subjects, &setting);
         let outcome = Outcome::new(row, entries, &outcomes);
         print!("{}", report::block(&outcome));
         outcomes.push(outcome);
@@ -127,7 +146,7 @@ fn measure(arguments: &Arguments) -> Result<Vec<Outcome>, String> {
 
 /// Round by round, one registry after the other; the next row begins with logs that are empty.
 fn measure_row(row: &Row, rounds: u32, subjects: &mut [Subject], setting: &Setting) -> Vec<Entry> {
-    let measures = |subject: &Subject| subject.product().is_some() || !row.work.is_for_ours_only();
+    let measures = |subject: &Subject| row.work.is_for(subject.product());
     let mut subjects: Vec<_> = subjects.iter_mut().filter(|subject| measures(subject)).collect();
     let named = |subject: &&mut Subject| Entry { name: subject.name().to_owned(), ..Entry::default() };
     let mut entries: Vec<_> = subjects.iter().map(named).collect();
@@ -157,10 +176,18 @@ fn conclude(arguments: &Arguments, outcomes: &[Outcome]) -> bool {
     failed == 0 && (missed == 0 || !arguments.check)
 }
 
-fn rows(arguments: &Arguments) -> Vec<&'static Row> {
-    let is_wanted =
-        |row: &&Row| arguments.rows.is_empty() || arguments.rows.iter().any(|wanted| wanted.id == row.id);
-    ROWS.iter().filter(is_wanted).collect()
+/// The rows of the chosen table that were asked for. Without names, all but the large one.
+fn rows(arguments: &Arguments) -> Result<Vec<&'static Row>, String> {
+    let table = row::table(arguments.store);
+    let is_in_table = |wanted: &Row| table.iter().any(|row| row.id == wanted.id);
+    if let Some(strange) = arguments.rows.iter().find(|row| !is_in_table(row)) {
+        return Err(format!("{}: a row of the other table; `--store` chooses between them", strange.id));
+    }
+    let is_wanted = |row: &&Row| match arguments.rows.as_slice() {
+        [] => arguments.large || !row.work.is_large(),
+        named => named.iter().any(|wanted| wanted.id == row.id),
+    };
+    Ok(table.iter().filter(is_wanted).collect())
 }
 
 fn write(path: Option<&Path>, text: &str) -> Result<(), String> {

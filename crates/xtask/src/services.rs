@@ -37,6 +37,8 @@ pub(crate) enum Source {
     Cargo,
     /// Servers the storage drivers are tried on, by Go, pip and npm.
     Stores,
+    /// The one of them the benchmark uses, by Go.
+    MainStore,
 }
 
 /// What became of one tool.
@@ -64,6 +66,7 @@ pub(crate) fn install(source: Source) -> Vec<Installed> {
         Source::Benchmark => debian::install(&debian::BENCHMARK),
         Source::Go => go::install(go::CLIENTS),
         Source::Cargo => rust::install(),
+        Source::MainStore => go::install(go::STORES),
         Source::Stores => [go::install(go::STORES), python::install(), npm::install()].concat(),
     }
 }

@@ -39,7 +39,16 @@ pub(super) struct Image {
 
 impl Image {
     pub(super) fn new() -> Self {
-        let layers: Vec<_> = (0..LAYERS).map(|_| word(SMALL_BYTES)).collect();
+        Self::of((0..LAYERS).map(|_| word(SMALL_BYTES)).collect())
+    }
+
+    /// One of layers of these lengths, which differ in their beginning only from those of others.
+    pub(super) fn of_lengths(lengths: impl Iterator<Item = usize>) -> Self {
+        const OWN: usize = 32;
+        Self::of(lengths.map(|length| word(OWN) + &"0".repeat(length - OWN)).collect())
+    }
+
+    fn of(layers: Vec<String>) -> Self {
         let config = json!({"architecture": "amd64", "os": "linux", "author": word(16)}).to_string();
         let descriptors: Vec<_> = layers.iter().map(|layer| descriptor(LAYER, layer)).collect();
         let manifest = json!({
@@ -66,6 +75,11 @@ fn descriptor(media_type: &str, content: &str) -> Value {
 pub(super) fn write_noise(path: &Path, mebibytes: u64) -> io::Result<()> {
     let mut file = File::create(path)?;
     (0..mebibytes).try_for_each(|_| file.write_all(&noise(MEBIBYTE)))
+}
+
+/// Writes a file that has its length, and no more.
+pub(super) fn write_hole(path: &Path, mebibytes: u64) -> io::Result<()> {
+    File::create(path)?.set_len(mebibytes * MEBIBYTE as u64)
 }
 
 /// Changes the beginning of a file, and returns its digest: to a registry all of it is new.

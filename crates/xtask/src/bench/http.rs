@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use entrepot_oci::Digest;
+use ureq::config::ConfigBuilder;
 use ureq::http::Response;
+use ureq::typestate::AgentScope;
 use ureq::{Agent, Body};
 
 /// A listing of 100,000 tags may take its time.
@@ -14,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(240);
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) body: Vec<u8>,
-    location: Option<String>,
+    pub(super) location: Option<String>,
     link: Option<String>,
 }
 
@@ -23,16 +25,21 @@ pub(super) fn get(url: &str, accept: Option<&str>) -> Result<Answer, String> {
     answer(url, agent().get(url).header("accept", accept.unwrap_or("*/*")).call())
 }
 
-/// The length a HEAD announces.
+/// A HEAD.
+pub(super) fn head_of(url: &str) -> Result<Answer, String> {
+    answer(url, agent().head(url).call())
+}
+
+/// The length a HEAD announces. docker-registry sends even those to the store.
 pub(super) fn announced_length(url: &str) -> Result<u64, String> {
-    let response = response(url, agent().head(url).call())?;
+    let response = response(url, following().head(url).call())?;
     let length = header(&response, "content-length").and_then(|value| value.parse().ok());
     length.filter(|_| response.status() == 200).ok_or_else(|| format!("{}: HEAD {url}", response.status()))
 }
 
-/// The digest of what a GET answers, which is not kept.
+/// The digest of what a GET answers, or what it redirects to; it is not kept.
 pub(super) fn digest_of(url: &str) -> Result<Digest, String> {
-    let mut response = response(url, agent().get(url).call())?;
+    let mut response = response(url, following().get(url).call())?;
     super::content::digest_of(response.body_mut().as_reader()).map_err(|error| format!("{url}: {error}"))
 }
 
@@ -45,9 +52,14 @@ pub(super) fn open_session(registry: &str, repository: &str) -> Result<String, S
 
 /// Ends a session. Bytes may come with it.
 pub(super) fn close_session(location: &str, digest: &Digest, last: &[u8]) -> Result<(), String> {
-    let url = format!("{location}{}digest={digest}", if location.contains('?') { '&' } else { '?' });
+    let url = closing(location, digest);
     let put = agent().put(&url).content_type("application/octet-stream");
     answer(&url, put.send(last))?.expect(201, &url).map(drop)
+}
+
+/// Where a session is ended with a digest.
+pub(super) fn closing(location: &str, digest: &Digest) -> String {
+    format!("{location}{}digest={digest}", if location.contains('?') { '&' } else { '?' })
 }
 
 /// Pushes a blob in two requests.
@@ -97,21 +109,23 @@ impl Answer {
 }
 
 fn agent() -> Agent {
-    let config = Agent::config_builder()
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_idle_connections(0)
-        .timeout_global(Some(PATIENCE))
-        .proxy(None)
-        .build();
-    config.into()
+    configured().max_redirects(0).max_idle_connections(0).build().into()
+}
+
+fn following() -> Agent {
+    configured().max_redirects(2).max_idle_connections(0).build().into()
+}
+
+/// What is the same for every agent.
+pub(super) fn configured() -> ConfigBuilder<AgentScope> {
+    Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).proxy(None)
 }
 
 fn response(url: &str, outcome: Result<Response<Body>, ureq::Error>) -> Result<Response<Body>, String> {
     outcome.map_err(|error| format!("{url}: {error}"))
 }
 
-fn answer(url: &str, outcome: Result<Response<Body>, ureq::Error>) -> Result<Answer, String> {
+pub(super) fn answer(url: &str, outcome: Result<Response<Body>, ureq::Error>) -> Result<Answer, String> {
     let mut response = response(url, outcome)?;
     let (location, link) = (header(&response, "location"), header(&response, "link"));
     let status = response.status().as_u16();

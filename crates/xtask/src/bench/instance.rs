@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::http;
 use super::product::Product;
+use super::store::Storage;
 use crate::process;
 use crate::workspace;
 
@@ -24,6 +25,7 @@ pub(super) struct Recipe {
     pub(super) product: Product,
     pub(super) program: PathBuf,
     pub(super) core: u32,
+    pub(super) storage: Storage,
 }
 
 /// A server and its directories, which stay when it is stopped.
@@ -57,7 +59,8 @@ impl Instance {
 
     fn run(&mut self) -> Result<(), String> {
         let configuration = self.home.join("config.yml");
-        let text = self.recipe.product.configuration(&self.data(), self.port, self.debug_port);
+        let Recipe { product, storage, .. } = &self.recipe;
+        let text = product.configuration(storage, &self.data(), self.port, self.debug_port);
         fs::write(&configuration, text).map_err(|error| error.to_string())?;
         let log = self.open_log()?;
         let mut command = self.command(&configuration);
@@ -103,7 +106,7 @@ impl Instance {
         self.child.as_ref().map_or(0, Child::id)
     }
 
-    /// Where it keeps what it stores.
+    /// Where it keeps what it stores, if that is a directory.
     pub(super) fn data(&self) -> PathBuf {
         self.home.join("data")
     }

@@ -4,6 +4,7 @@
 //! an error: a rate of failures is not a rate.
 
 pub(super) mod ab;
+pub(super) mod clients;
 pub(super) mod curl;
 pub(super) mod wrk;
 

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use super::machine;
+use super::store::Storage;
 
 /// One of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,14 +23,18 @@ impl Product {
         }
     }
 
-    /// Its configuration file. The access log of Entrepot is on unless it is turned off.
-    pub(super) fn configuration(self, data: &Path, port: u16, debug_port: u16) -> String {
-        let data = data.display();
+    /// Its configuration file; `data` is the directory of a storage that is one. The access log of Entrepot is
+    /// on unless it is turned off.
+    pub(super) fn configuration(self, storage: &Storage, data: &Path, port: u16, debug_port: u16) -> String {
+        let storage = match storage {
+            Storage::Directory => format!("  filesystem: {{rootdirectory: {}}}\n", data.display()),
+            Storage::Place(place) => place.configuration(),
+        };
         let own = match self {
-            Self::Entrepot => format!("storage:\n  filesystem: {{rootdirectory: {data}}}\n"),
+            Self::Entrepot => format!("storage:\n{storage}"),
             Self::DockerRegistry => format!(
                 "log: {{level: info, accesslog: {{disabled: false}}}}\n\
-                 storage:\n  filesystem: {{rootdirectory: {data}}}\n  cache: {{blobdescriptor: inmemory}}\n"
+                 storage:\n{storage}  cache: {{blobdescriptor: inmemory}}\n"
             ),
         };
         format!(

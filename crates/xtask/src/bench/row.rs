@@ -2,7 +2,8 @@
 
 use super::meter::Usage;
 use super::note::Note;
-use super::work::{Asked, Work};
+use super::store::Kind;
+use super::work::{Asked, Manner, Stored, Work};
 
 /// One line of the table.
 #[derive(Debug)]
@@ -71,8 +72,12 @@ const fn row(id: &'static str, unit: Unit, title: &'static str, work: Work) -> R
     Row { id, title, unit, work }
 }
 
-/// All of them, in the order they are run: what fills a store comes after what is quick on an empty one.
-pub(super) static ROWS: &[Row] = &[
+const fn stored(id: &'static str, unit: Unit, title: &'static str, stored: Stored) -> Row {
+    row(id, unit, title, Work::Stored(stored))
+}
+
+/// Those of registries on a disk, in the order they are run: what fills a store comes after what is quick on an empty one.
+static ROWS: &[Row] = &[
     row("manifest-tag", Unit::Requests, "manifest by tag", Work::Ask(Asked::ManifestByTag)),
     row("manifest-digest", Unit::Requests, "manifest by digest", Work::Ask(Asked::ManifestByDigest)),
     row("blob-head", Unit::Requests, "blob HEAD", Work::Ask(Asked::BlobHead)),
@@ -95,9 +100,56 @@ pub(super) static ROWS: &[Row] = &[
     row("memory-connections", Unit::Memory, "memory of 1,000 idle connections", Work::IdleConnections),
 ];
 
+/// Those of registries on an object store.
+static STORED: &[Row] = &[
+    stored("redirects", Unit::Requests, "redirect of a blob GET, warm", Stored::Redirects),
+    stored(
+        "stored-image-push",
+        Unit::Images,
+        "push of an image of 100 small layers, 5 clients, each layer by PUT",
+        Stored::ImagePush(Manner::Put),
+    ),
+    stored(
+        "stored-image-patch",
+        Unit::Images,
+        "push of an image of 100 small layers, 5 clients, each layer by PATCH and PUT",
+        Stored::ImagePush(Manner::Patch),
+    ),
+    stored(
+        "stored-image-pull",
+        Unit::Images,
+        "pull of an image of 100 small layers, 5 clients",
+        Stored::ImagePull,
+    ),
+    stored("stored-push", Unit::Mebibytes, "1 GiB streamed push", Stored::Push),
+    stored("stored-pull", Unit::Mebibytes, "1 GiB pull, redirected", Stored::Pull),
+    stored("stored-pull-through", Unit::Mebibytes, "1 GiB pull, through the registry", Stored::PullThrough),
+    stored("commit-10m", Unit::Milliseconds, "commit of 10 MiB", Stored::Commit { mebibytes: 10 }),
+    stored("commit-1g", Unit::Milliseconds, "commit of 1 GiB", Stored::Commit { mebibytes: 1024 }),
+    stored("commit-20g", Unit::Milliseconds, "commit of 20 GiB", Stored::Commit { mebibytes: 20 * 1024 }),
+    stored("upload-memory-1", Unit::Memory, "memory of an upload of 256 MiB", Stored::Memory { uploads: 1 }),
+    stored(
+        "upload-memory-4",
+        Unit::Memory,
+        "memory of each of 4 parallel uploads of 256 MiB",
+        Stored::Memory { uploads: 4 },
+    ),
+];
+
+/// The rows of a run.
+pub(super) fn table(store: Option<Kind>) -> &'static [Row] {
+    match store {
+        None => ROWS,
+        Some(Kind::Minio) => STORED,
+    }
+}
+
 /// The row of a name, for the command line.
 pub(super) fn find(id: &str) -> Result<&'static Row, String> {
-    ROWS.iter().find(|row| row.id == id).ok_or_else(|| "no such row; `--list` shows them".to_owned())
+    ROWS.iter()
+        .chain(STORED)
+        .find(|row| row.id == id)
+        .ok_or_else(|| "no such row; `--list` shows them".to_owned())
 }
 
 #[cfg(test)]
@@ -117,7 +169,7 @@ mod tests {
 
     #[test]
     fn every_row_has_a_name_of_its_own() {
-        for row in ROWS {
+        for row in ROWS.iter().chain(STORED) {
             assert!(std::ptr::eq(find(row.id).unwrap(), row), "{}", row.id);
         }
         assert!(find("manifest").is_err());

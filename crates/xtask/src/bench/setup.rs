@@ -1,5 +1,6 @@
 //! What has to be there before anything is measured: programs, directories, the registries themselves.
 
+use std::cell::OnceCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,10 +17,11 @@ use super::machine::Machine;
 use super::meter::Cores;
 use super::product::Product;
 use super::report::Header;
+use super::store::{Storage, Store};
 use super::subject::Subject;
 use super::work::Setting;
 use crate::process;
-use crate::services::{self, Source, State};
+use crate::services::{self, Source, State, stores};
 use crate::workspace;
 
 const BUILD_LIMIT: Duration = Duration::from_secs(60 * 60);
@@ -41,10 +43,12 @@ pub(super) fn program(arguments: &Arguments) -> Result<PathBuf, String> {
 }
 
 /// Installs the other registry and the load generators, where they are missing.
-pub(super) fn install() -> Result<(), String> {
+pub(super) fn install(arguments: &Arguments) -> Result<(), String> {
     let installed = services::install(Source::Benchmark);
-    let missing = installed.iter().find(|tool| !matches!(tool.state, State::Ready));
-    missing.map_or(Ok(()), |tool| Err(tool.to_string()))
+    if let Some(missing) = installed.iter().find(|tool| !matches!(tool.state, State::Ready)) {
+        return Err(missing.to_string());
+    }
+    arguments.store.map_or(Ok(()), Store::install)
 }
 
 const PREFIX: &str = "entrepot-bench-";
@@ -74,10 +78,12 @@ pub(super) fn header(arguments: &Arguments, entrepot: &Path, directory: &Path) -
     let docker_registry = Product::DockerRegistry.version(Path::new(DOCKER_REGISTRY));
     let mut versions = vec![Product::Entrepot.version(entrepot), docker_registry];
     versions.extend(arguments.peer.iter().map(|peer| format!("{peer} (version unknown)")));
+    versions.extend(arguments.store.map(|_| stores::main_version()));
+    let beside = if arguments.store.is_some() { "load and store" } else { "load" };
     let Arguments { rounds, seconds, server_core, load_core, .. } = arguments;
     let manner = format!(
-        "{rounds} rounds in alternation, {seconds} s each; registries on core {server_core}, load on core \
-         {load_core}"
+        "{rounds} rounds in alternation, {seconds} s each; registries on core {server_core}, {beside} on \
+         core {load_core}"
     );
     Header { machine: Machine::read(directory), versions, manner }
 }
@@ -104,9 +110,16 @@ pub(super) fn setting(arguments: &Arguments, directory: &Path) -> Result<Setting
         cores: Cores { server: arguments.server_core, load: arguments.load_core },
         directory: directory.to_owned(),
         image: Image::new(),
+        stored_image: OnceCell::new(),
         blob_4kib: content::noise(4096),
         blob_1mib: content::noise(MEBIBYTE),
     })
+}
+
+/// The object store of the rows that have one. It is started once we are pinned, and stays on our core.
+pub(super) fn store(arguments: &Arguments, directory: &Path) -> Result<Option<Store>, String> {
+    let start = |kind| Store::start(kind, &directory.join("store"));
+    arguments.store.map(start).transpose()
 }
 
 /// Everybody, Entrepot first. Those we start are seen to log and to count.
@@ -114,10 +127,12 @@ pub(super) fn subjects(
     arguments: &Arguments,
     entrepot: &Path,
     directory: &Path,
+    store: Option<&Store>,
 ) -> Result<Vec<Subject>, String> {
     let programs = [(Product::Entrepot, entrepot), (Product::DockerRegistry, Path::new(DOCKER_REGISTRY))];
     let start = |(product, program): (Product, &Path)| {
-        let recipe = Recipe { product, program: program.to_owned(), core: arguments.server_core };
+        let storage = store.map_or(Storage::Directory, |store| Storage::Place(store.place(product.name())));
+        let recipe = Recipe { product, program: program.to_owned(), core: arguments.server_core, storage };
         let instance = Instance::start(&recipe, &directory.join(product.name()))?;
         instance.check_that_it_watches()?;
         Ok(Subject::ours(instance))

@@ -1,5 +1,7 @@
 //! What is to be reached, in one place, and whether it was.
 
+use super::row::{self, Unit};
+
 /// A demand on Entrepot in one row.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Target {
@@ -11,11 +13,13 @@ pub(super) enum Target {
     Memory(f64),
     /// Less than so much, whatever others need.
     Below(f64),
+    /// At least so much, whatever others do.
+    AtLeast(f64),
     /// At least so much of Entrepot's own rate in another row, or at most the inverse of its time.
     Keeps(f64, &'static str),
 }
 
-use Target::{Below, Cpu, Keeps, Memory, Rate};
+use Target::{AtLeast, Below, Cpu, Keeps, Memory, Rate};
 
 /// The table. Where it asks for independence of the amount, a figure within the noise of two rows.
 const TARGETS: &[(&str, &[Target])] = &[
@@ -34,7 +38,18 @@ const TARGETS: &[(&str, &[Target])] = &[
     ("start-filled", &[Keeps(0.67, "start-empty")]),
     ("memory-peak", &[Memory(1.0)]),
     ("memory-connections", &[Below(20.0)]),
+    ("redirects", &[AtLeast(20_000.0)]),
+    ("stored-image-push", &[Rate(2.0)]),
+    ("stored-image-patch", &[Rate(2.0)]),
+    ("stored-push", &[Rate(2.0), Cpu(0.5)]),
+    ("commit-1g", &[Keeps(0.5, "commit-10m")]),
+    ("commit-20g", &[Keeps(0.5, "commit-10m"), Below(1000.0)]),
+    ("upload-memory-1", &[Below(UPLOAD_MEBIBYTES)]),
+    ("upload-memory-4", &[Below(UPLOAD_MEBIBYTES)]),
 ];
+
+/// Two parts of 16 MiB in flight and one that is filled, as both are by default, and 2 MiB.
+const UPLOAD_MEBIBYTES: f64 = 3.0 * 16.0 + 2.0;
 
 /// What is demanded of a row.
 pub(super) fn of(row: &str) -> &'static [Target] {
@@ -74,10 +89,11 @@ impl Target {
             Cpu(most) => (format!("<= {most}x CPU"), entrepot.cpu? <= most * baseline?.cpu?),
             Memory(most) => (format!("<= {most}x"), entrepot.value <= most * baseline?.value),
             Below(bound) => (format!("< {bound}"), entrepot.value < bound),
+            AtLeast(bound) => (format!(">= {bound}"), entrepot.value >= bound),
             Keeps(share, row) => {
                 let other = own(row)?.value;
-                let kept =
-                    if row.starts_with("start") { other / entrepot.value } else { entrepot.value / other };
+                let is_time = row::find(row).is_ok_and(|row| row.unit == Unit::Milliseconds);
+                let kept = if is_time { other / entrepot.value } else { entrepot.value / other };
                 (format!("{share} of {row}"), kept >= share)
             }
         };
@@ -115,6 +131,8 @@ mod tests {
         assert!(reached(Memory(1.0), (9.0, 0.0), (9.0, 0.0)));
         assert!(!reached(Memory(1.0), (10.0, 0.0), (9.0, 0.0)));
         assert!(!reached(Below(20.0), (20.0, 0.0), (99.0, 0.0)));
+        assert!(reached(AtLeast(20.0), (20.0, 0.0), (99.0, 0.0)));
+        assert!(!reached(AtLeast(20.0), (19.0, 0.0), (1.0, 0.0)));
     }
 
     #[test]

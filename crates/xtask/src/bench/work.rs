@@ -5,14 +5,18 @@ mod answers;
 mod images;
 mod lifetime;
 mod listings;
+mod stored;
 mod transfers;
 
 pub(super) use answers::Asked;
+pub(super) use stored::{Manner, Stored};
 
+use std::cell::OnceCell;
 use std::path::PathBuf;
 
 use super::content::Image;
 use super::meter::{Cores, Meter};
+use super::product::Product;
 use super::row::Sample;
 use super::subject::Subject;
 
@@ -31,6 +35,7 @@ pub(super) enum Work {
     IdleMemory,
     PeakMemory,
     IdleConnections,
+    Stored(Stored),
 }
 
 /// What all work shares.
@@ -41,6 +46,8 @@ pub(super) struct Setting {
     /// For whatever is written down meanwhile: scripts, plans, noise, short-lived registries.
     pub(super) directory: PathBuf,
     pub(super) image: Image,
+    /// One of many layers, made when it is first needed.
+    pub(super) stored_image: OnceCell<Image>,
     pub(super) blob_4kib: Vec<u8>,
     pub(super) blob_1mib: Vec<u8>,
 }
@@ -52,8 +59,23 @@ impl Setting {
 }
 
 impl Work {
+    /// Whether it can be done to a registry; one of others has no product.
+    pub(super) fn is_for(self, product: Option<Product>) -> bool {
+        match product {
+            None => !self.is_for_ours_only(),
+            // It copies what it commits: twice the room, and minutes in which no client waits.
+            Some(Product::DockerRegistry) => !self.is_large(),
+            Some(Product::Entrepot) => true,
+        }
+    }
+
+    /// Whether it is done only if asked for, and once.
+    pub(super) fn is_large(self) -> bool {
+        matches!(self, Self::Stored(stored) if stored.is_large())
+    }
+
     /// Whether it needs a process we may start again, or a store we may write to.
-    pub(super) fn is_for_ours_only(self) -> bool {
+    fn is_for_ours_only(self) -> bool {
         match self {
             Self::Ask(_)
             | Self::Pull { .. }
@@ -62,14 +84,14 @@ impl Work {
             | Self::ImagePush => false,
             Self::Tags { count } => count > listings::MAX_BY_HTTP,
             Self::Catalog | Self::StartEmpty | Self::StartFilled => true,
-            Self::IdleMemory | Self::PeakMemory | Self::IdleConnections => true,
+            Self::IdleMemory | Self::PeakMemory | Self::IdleConnections | Self::Stored(_) => true,
         }
     }
 
     pub(super) fn measure(self, subject: &mut Subject, setting: &Setting) -> Result<Sample, String> {
         match self {
             Self::Ask(asked) => answers::measure(asked, subject, setting),
-            Self::Pull { streams } => transfers::pull(streams, subject, setting),
+            Self::Pull { streams } => transfers::pull(transfers::MEBIBYTES, streams, subject, setting),
             Self::Push { streams } => transfers::push(streams, subject, setting),
             Self::SmallPush { clients } => images::small_blobs(clients, subject, setting),
             Self::ImagePush => images::whole(subject, setting),
@@ -80,6 +102,7 @@ impl Work {
             Self::IdleMemory => lifetime::idle_memory(subject, setting),
             Self::PeakMemory => lifetime::peak_memory(subject, setting),
             Self::IdleConnections => lifetime::idle_connections(subject, setting),
+            Self::Stored(stored) => stored.measure(subject, setting),
         }
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{azurite, python};
+use super::{azurite, go, python};
 use crate::process;
 use crate::workspace;
 
@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(50);
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
 /// The bucket each of them has.
-const BUCKET: &str = "entrepot";
+pub(crate) const BUCKET: &str = "entrepot";
 
 /// How one store is started, and how the tests find it.
 pub(crate) struct Store {
@@ -91,8 +91,9 @@ pub(crate) const STORES: &[Store] = &[
     },
 ];
 
-const MINIO_USER: &str = "entrepot";
-const MINIO_PASSWORD: &str = "entrepot-secret";
+/// Who may do everything in MinIO.
+pub(crate) const MINIO_USER: &str = "entrepot";
+pub(crate) const MINIO_PASSWORD: &str = "entrepot-secret";
 
 const MOTO: &str = "checks_signatures=false&conditional_delete=true";
 /// Cases moto fails by itself: it answers 500 to a part of an upload it does not know, and to a read of an
@@ -108,6 +109,16 @@ const MOTO_BREAKS: &[&str] = &[
     "listed_uploads_can_be_aborted",
     "of_two_writers_of_one_part_the_tag_decides",
 ];
+
+/// The one most is measured and tried on.
+pub(crate) fn main() -> &'static Store {
+    &STORES[0]
+}
+
+/// Its name and version.
+pub(crate) fn main_version() -> String {
+    format!("{} {}", go::STORES[0].program, go::STORES[0].version)
+}
 
 fn minio(data: &Path, port: u16) -> Command {
     let mut command = Command::new(workspace::tools().join("bin/minio"));
@@ -133,6 +144,8 @@ pub(crate) struct Running {
     pub(crate) variable: &'static str,
     /// Its value.
     pub(crate) url: String,
+    /// Where it listens, on loopback.
+    pub(crate) port: u16,
 }
 
 impl Store {
@@ -144,13 +157,22 @@ impl Store {
     /// Starts it with no data and waits until it takes requests.
     pub(crate) fn start(&self) -> Result<Running, String> {
         let port = process::free_port()?;
-        let home = workspace::target().join("xtask/stores").join(format!("{}-{port}", self.name));
+        self.start_at(workspace::target().join("xtask/stores").join(format!("{}-{port}", self.name)), port)
+    }
+
+    /// The same in a directory of the caller's. It runs on the cores the caller runs on.
+    pub(crate) fn start_in(&self, home: PathBuf) -> Result<Running, String> {
+        self.start_at(home, process::free_port()?)
+    }
+
+    fn start_at(&self, home: PathBuf, port: u16) -> Result<Running, String> {
         let failed = |error: io::Error| format!("{} cannot be started: {error}", self.name);
         let mut running = Running {
             child: self.spawn(&home, port).map_err(failed)?,
             home,
             variable: self.variable,
             url: (self.url)(port),
+            port,
         };
         running.wait(self.ready, port)?;
         if let Bucket::Put = self.make_bucket {
@@ -180,6 +202,11 @@ impl Store {
 }
 
 impl Running {
+    /// Where the objects of its bucket lie on disk, for a store that keeps it as a directory.
+    pub(crate) fn bucket(&self) -> PathBuf {
+        self.home.join("data").join(BUCKET)
+    }
+
     fn wait(&mut self, path: Option<&str>, port: u16) -> Result<(), String> {
         let begun = Instant::now();
         while begun.elapsed() < START_LIMIT && matches!(self.child.try_wait(), Ok(None)) {

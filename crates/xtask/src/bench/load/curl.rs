@@ -5,13 +5,15 @@ use std::process::{Child, Command, Stdio};
 
 use super::{Done, Request, command};
 
-/// A transfer of half a gibibyte takes seconds; the rest is patience.
+/// A transfer of a gibibyte takes seconds; the rest is patience.
 const SECONDS: u64 = 60;
+/// The slowest a longer one may be.
+const MIN_BYTES_PER_SECOND: u64 = 32 * 1024 * 1024;
 
-/// Pulls all of it in so many streams at once, and counts the bytes. The time is that of the slowest stream,
+/// Pulls all of it, from wherever it is redirected to, in so many streams at once, and counts the bytes. The time is that of the slowest stream,
 /// without the start of curl itself.
 pub(crate) fn pull(request: &Request, streams: u32) -> Result<Done, String> {
-    let start = |_| start(curl().args(["-o", "/dev/null", &request.url]));
+    let start = |_| start(curl(SECONDS).args(["-L", "-o", "/dev/null", &request.url]));
     let started: Vec<_> = (0..streams).map(start).collect();
     let ended: Vec<_> = started.into_iter().map(|child| end(child?)).collect();
     let mut done = Done { count: 0, seconds: 0.0 };
@@ -27,7 +29,7 @@ pub(crate) fn pull(request: &Request, streams: u32) -> Result<Done, String> {
 
 /// Asks for it so many times, one after the other over one connection.
 pub(crate) fn one_by_one(request: &Request, times: u64) -> Result<Done, String> {
-    let mut curl = curl();
+    let mut curl = curl(SECONDS);
     for _ in 0..times {
         curl.args(["-o", "/dev/null", &request.url]);
     }
@@ -42,7 +44,8 @@ pub(crate) fn one_by_one(request: &Request, times: u64) -> Result<Done, String> 
 
 /// Streams a file into an upload session, and returns where it goes on.
 pub(crate) fn patch(location: &str, file: &Path) -> Result<String, String> {
-    let mut curl = curl();
+    let length = file.metadata().map_or(0, |file| file.len());
+    let mut curl = curl(SECONDS + length / MIN_BYTES_PER_SECOND);
     // curl would wait a second for the leave to go on.
     curl.args(["-X", "PATCH", "-H", "Expect:", "-H", "Content-Type: application/octet-stream", "-T"]);
     let ended = end(start(curl.arg(file).args(["-o", "/dev/null", location]))?)?;
@@ -53,8 +56,8 @@ pub(crate) fn patch(location: &str, file: &Path) -> Result<String, String> {
     }
 }
 
-fn curl() -> Command {
-    let mut curl = command("curl", SECONDS);
+fn curl(seconds: u64) -> Command {
+    let mut curl = command("curl", seconds);
     curl.args(["-q", "-s", "-S", "--noproxy", "*"]);
     curl.args(["-w", "%{http_code} %{size_download} %{time_total} %header{location}\\n"]);
     curl

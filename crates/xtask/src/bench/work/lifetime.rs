@@ -11,6 +11,7 @@ use super::{Setting, answers, listings, transfers};
 use crate::bench::instance::Instance;
 use crate::bench::meter::{Memory, memory};
 use crate::bench::row::Sample;
+use crate::bench::store::Storage;
 use crate::bench::subject::Subject;
 
 /// A garbage collector has run by then, and pools have gone to sleep.
@@ -39,7 +40,7 @@ pub(super) fn idle_memory(subject: &mut Subject, setting: &Setting) -> Result<Sa
 }
 
 pub(super) fn peak_memory(subject: &mut Subject, setting: &Setting) -> Result<Sample, String> {
-    let files = transfers::fresh(STREAMS, setting)?;
+    let files = transfers::fresh(STREAMS, transfers::MEBIBYTES / u64::from(STREAMS), setting)?;
     let fresh = Fresh::like(subject, setting)?;
     transfers::push_all(&files, &fresh.instance.url())?;
     Ok(plain(memory(fresh.instance.pid(), Memory::Peak)?))
@@ -66,16 +67,56 @@ pub(super) fn idle_connections(subject: &mut Subject, setting: &Setting) -> Resu
 const NOT_OURS: &str = "only a process of our own can be started again";
 
 /// A registry of the same kind with nothing in it, and its directory; both go when it goes.
-struct Fresh {
+pub(super) struct Fresh {
     instance: Instance,
-    _home: TempDir,
+    home: TempDir,
 }
 
 impl Fresh {
-    fn like(subject: &mut Subject, setting: &Setting) -> Result<Self, String> {
+    pub(super) fn like(subject: &mut Subject, setting: &Setting) -> Result<Self, String> {
+        Self::start(subject, setting, |storage, name| match storage {
+            Storage::Directory => Storage::Directory,
+            Storage::Place(place) => Storage::Place(place.named(name)),
+        })
+    }
+
+    /// One on the same place of an object store, that sends blobs itself.
+    pub(super) fn without_redirects(subject: &mut Subject, setting: &Setting) -> Result<Self, String> {
+        Self::start(subject, setting, |storage, _| match storage {
+            Storage::Directory => Storage::Directory,
+            Storage::Place(place) => Storage::Place(place.without_redirects()),
+        })
+    }
+
+    /// `storage` makes its storage of the subject's and a new name.
+    fn start(
+        subject: &mut Subject,
+        setting: &Setting,
+        storage: impl FnOnce(&Storage, &str) -> Storage,
+    ) -> Result<Self, String> {
         let home = tempfile::tempdir_in(&setting.directory).map_err(|error| error.to_string())?;
-        let recipe = subject.instance().ok_or(NOT_OURS)?.recipe.clone();
-        Ok(Self { instance: Instance::start(&recipe, home.path())?, _home: home })
+        let mut recipe = subject.instance().ok_or(NOT_OURS)?.recipe.clone();
+        let name = home.path().file_name().unwrap_or_default().to_string_lossy().replace('.', "");
+        recipe.storage = storage(&recipe.storage, &name);
+        Ok(Self { instance: Instance::start(&recipe, home.path())?, home })
+    }
+
+    pub(super) fn url(&self) -> String {
+        self.instance.url()
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.instance.pid()
+    }
+
+    /// Stops it and deletes what it stored.
+    pub(super) fn remove(self) {
+        let storage = self.instance.recipe.storage.clone();
+        drop(self.instance);
+        if let Storage::Place(place) = storage {
+            place.clear();
+        }
+        drop(self.home);
     }
 }
 

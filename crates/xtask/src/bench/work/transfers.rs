@@ -1,5 +1,6 @@
-//! Half a gibibyte, out and in, by curl.
+//! Large blobs, out and in, by curl: half a gibibyte, where nobody says otherwise.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -14,24 +15,28 @@ use crate::bench::subject::Subject;
 
 const REPOSITORY: &str = "bench/large";
 /// What goes through in one measurement of a push, by all streams together, and in each stream of a pull.
-const MEBIBYTES: u64 = 512;
-const BYTES: u64 = MEBIBYTES * MEBIBYTE as u64;
+pub(super) const MEBIBYTES: u64 = 512;
 
-pub(super) fn pull(streams: u32, subject: &mut Subject, setting: &Setting) -> Result<Sample, String> {
-    let digest = hold_large(subject, setting)?;
+pub(super) fn pull(
+    mebibytes: u64,
+    streams: u32,
+    subject: &mut Subject,
+    setting: &Setting,
+) -> Result<Sample, String> {
+    let digest = hold_large(mebibytes, subject, setting)?;
     let url = blob(&subject.url(), &digest);
-    let request = Request { url, accept: None, length: BYTES };
+    let request = Request { url, accept: None, length: mebibytes * MEBIBYTE as u64 };
     let meter = setting.meter(subject)?;
     let done = curl::pull(&request, streams)?;
     Ok(Unit::Mebibytes.rate(done.count as f64 / MEBIBYTE as f64, done.seconds, &meter.end()?))
 }
 
-/// The digest of the large blob, which is pushed and read back once.
-fn hold_large(subject: &mut Subject, setting: &Setting) -> Result<Digest, String> {
+/// The digest of the large blob, which is pushed and read back once. A run has one length of it.
+pub(super) fn hold_large(mebibytes: u64, subject: &mut Subject, setting: &Setting) -> Result<Digest, String> {
     if let Some(digest) = &subject.large {
         return Ok(*digest);
     }
-    let file = noise(1, setting)?.remove(0).renewed()?;
+    let file = noise(1, mebibytes, setting)?.remove(0).renewed()?;
     file.push(&subject.url())?;
     let url = blob(&subject.url(), &file.digest);
     if http::digest_of(&url)? != file.digest {
@@ -42,19 +47,20 @@ fn hold_large(subject: &mut Subject, setting: &Setting) -> Result<Digest, String
 }
 
 pub(super) fn push(streams: u32, subject: &mut Subject, setting: &Setting) -> Result<Sample, String> {
-    let files = fresh(streams, setting)?;
+    let files = fresh(streams, MEBIBYTES / u64::from(streams), setting)?;
     let registry = subject.url();
     let meter = setting.meter(subject)?;
     push_all(&files, &registry)?;
     let usage = meter.end()?;
-    files.iter().try_for_each(|file| file.check(&registry, BYTES / u64::from(streams)))?;
+    files.iter().try_for_each(|file| file.check(&registry))?;
     Ok(Unit::Mebibytes.rate(MEBIBYTES as f64, usage.seconds, &usage))
 }
 
-/// Files no registry has seen, together as large as ever. What was written before is on disk when it returns,
-/// so that no registry waits for another's pages.
-pub(super) fn fresh(streams: u32, setting: &Setting) -> Result<Vec<Renewed>, String> {
-    let files: Result<Vec<_>, _> = noise(streams, setting)?.into_iter().map(Noise::renewed).collect();
+/// Files of `mebibytes` no registry has seen. What was written before is on disk when it returns, so that no
+/// registry waits for another's pages.
+pub(super) fn fresh(streams: u32, mebibytes: u64, setting: &Setting) -> Result<Vec<Renewed>, String> {
+    let files: Result<Vec<_>, _> =
+        noise(streams, mebibytes, setting)?.into_iter().map(Noise::renewed).collect();
     rustix::fs::sync();
     files
 }
@@ -73,16 +79,22 @@ struct Noise(PathBuf);
 /// One whose content is new.
 pub(super) struct Renewed {
     path: PathBuf,
-    digest: Digest,
+    pub(super) digest: Digest,
 }
 
+/// Above this a file is a hole with noise at its beginning: one of noise needs its length on disk.
+const MAX_NOISE_MEBIBYTES: u64 = 1024;
+
 /// So many files, written when they are first needed.
-fn noise(streams: u32, setting: &Setting) -> Result<Vec<Noise>, String> {
+fn noise(streams: u32, mebibytes: u64, setting: &Setting) -> Result<Vec<Noise>, String> {
+    let write = |path: &Path| match mebibytes {
+        0..=MAX_NOISE_MEBIBYTES => content::write_noise(path, mebibytes),
+        _ => content::write_hole(path, mebibytes),
+    };
     let file = |number| {
-        let path = setting.directory.join(format!("noise-{streams}-{number}"));
+        let path = setting.directory.join(format!("noise-{mebibytes}-{number}"));
         if !path.exists() {
-            content::write_noise(&path, MEBIBYTES / u64::from(streams))
-                .map_err(|error| complaint(&path, &error))?;
+            write(&path).map_err(|error| complaint(&path, &error))?;
         }
         Ok(Noise(path))
     };
@@ -101,13 +113,23 @@ impl Noise {
 }
 
 impl Renewed {
-    fn push(&self, registry: &str) -> Result<(), String> {
-        let location = http::open_session(registry, REPOSITORY)?;
-        let location = http::absolute(registry, &curl::patch(&location, &self.path)?);
-        http::close_session(&location, &self.digest, &[])
+    pub(super) fn push(&self, registry: &str) -> Result<(), String> {
+        self.commit(&self.send(registry)?)
     }
 
-    fn check(&self, registry: &str, length: u64) -> Result<(), String> {
+    /// Sends all bytes, and returns where the session is to be closed.
+    pub(super) fn send(&self, registry: &str) -> Result<String, String> {
+        let location = http::open_session(registry, REPOSITORY)?;
+        Ok(http::absolute(registry, &curl::patch(&location, &self.path)?))
+    }
+
+    pub(super) fn commit(&self, location: &str) -> Result<(), String> {
+        http::close_session(location, &self.digest, &[])
+    }
+
+    /// Looks whether the registry has it, whole.
+    pub(super) fn check(&self, registry: &str) -> Result<(), String> {
+        let length = fs::metadata(&self.path).map_err(|error| complaint(&self.path, &error))?.len();
         let url = blob(registry, &self.digest);
         match http::announced_length(&url)? {
             announced if announced == length => Ok(()),
@@ -116,6 +138,6 @@ impl Renewed {
     }
 }
 
-fn blob(registry: &str, digest: &Digest) -> String {
+pub(super) fn blob(registry: &str, digest: &Digest) -> String {
     format!("{registry}/v2/{REPOSITORY}/blobs/{digest}")
 }

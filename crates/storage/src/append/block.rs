@@ -14,12 +14,16 @@ use bytes::Bytes;
 const ALIGNMENT: usize = 4096;
 /// So many bytes of blocks nobody uses are kept.
 const MAX_IDLE_BYTES: u64 = 8 * 1024 * 1024;
+/// One block is kept even if it is larger, up to this: a part of an object store and its alignment. The
+/// allocator would keep it too, but for one of its threads, and the next part would be one more.
+const MAX_SINGLE_BYTES: u64 = 16 * 1024 * 1024 + ALIGNMENT as u64;
 
 /// Blocks that nobody uses at the moment, the longest unused first.
 #[derive(Debug)]
 pub(super) struct Idle {
     blocks: Mutex<VecDeque<Vec<u8>>>,
     max_bytes: usize,
+    max_single: usize,
 }
 
 /// Room for the bytes of a part.
@@ -34,8 +38,12 @@ pub(super) struct Block {
 impl Idle {
     /// Keeps a little of what a budget of `bytes` allows.
     pub(super) fn up_to(bytes: u64) -> Self {
-        let max_bytes = usize::try_from(bytes.min(MAX_IDLE_BYTES)).unwrap_or(usize::MAX);
-        Self { blocks: Mutex::default(), max_bytes }
+        let at_most = |limit: u64| usize::try_from(bytes.min(limit)).unwrap_or(usize::MAX);
+        Self {
+            blocks: Mutex::default(),
+            max_bytes: at_most(MAX_IDLE_BYTES),
+            max_single: at_most(MAX_SINGLE_BYTES),
+        }
     }
 
     /// An empty block for `capacity` bytes.
@@ -58,9 +66,14 @@ impl Idle {
         block.clear();
         let mut blocks = self.blocks();
         blocks.push_back(block);
-        while blocks.iter().map(Vec::capacity).sum::<usize>() > self.max_bytes {
+        while blocks.iter().map(Vec::capacity).sum::<usize>() > self.limit(blocks.len()) {
             blocks.pop_front();
         }
+    }
+
+    /// What so many blocks may hold together.
+    fn limit(&self, blocks: usize) -> usize {
+        if blocks == 1 { self.max_single } else { self.max_bytes }
     }
 
     fn blocks(&self) -> std::sync::MutexGuard<'_, VecDeque<Vec<u8>>> {
@@ -156,5 +169,18 @@ mod tests {
         let kept: Vec<_> = idle.blocks().iter().map(Vec::capacity).collect();
 
         assert_eq!(kept, [304_096, 504_096]);
+    }
+
+    #[test]
+    fn one_part_of_an_object_store_is_kept_and_no_second() {
+        let idle = Arc::new(Idle::up_to(u64::MAX));
+        let parts: Vec<_> = (0..3).map(|_| idle.block(16 << 20)).collect();
+        drop(parts);
+
+        let kept: Vec<_> = idle.blocks().iter().map(Vec::capacity).collect();
+        assert_eq!(kept, [(16 << 20) + ALIGNMENT]);
+
+        drop(idle.block(17 << 20));
+        assert!(idle.blocks().is_empty(), "larger than any that is kept");
     }
 }

@@ -10,6 +10,7 @@ mod go;
 mod npm;
 mod python;
 mod rust;
+mod stamp;
 pub(crate) mod stores;
 
 use std::fmt;

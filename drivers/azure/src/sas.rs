@@ -5,12 +5,12 @@
 
 pub(crate) mod delegation;
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use azure_core::time::OffsetDateTime;
 use entrepot_storage::{PresignOptions, Result, SignedUrl};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use self::delegation::{DelegationKey, Delegations};
 use crate::shared_key::SharedKey;
@@ -18,6 +18,10 @@ use crate::shared_key::SharedKey;
 /// The version whose rules the signature follows, not that of the request it will be used for. Its fields
 /// are stable since 2020-12-06, and emulators know it.
 const VERSION: &str = "2022-11-02";
+
+/// All but unreserved characters (RFC 3986, section 2.3).
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const PATH: &AsciiSet = &QUERY.remove(b'/');
 
 /// What makes signed URLs for one container.
 #[derive(Debug)]
@@ -115,7 +119,7 @@ impl Signer {
         signature: &str,
     ) -> String {
         let mut url = format!("{}/{}/", self.endpoint, self.container);
-        escape(&mut url, name, b"/");
+        url.extend(utf8_percent_encode(name, PATH));
         let fields = [("sv", VERSION), ("se", expiry), ("sr", "b"), ("sp", "r"), ("spr", self.protocol())];
         let last = [("rsct", content_type), ("sig", signature)];
         let all = fields.iter().chain(key).chain(&last).filter(|(_, value)| !value.is_empty());
@@ -123,21 +127,9 @@ impl Signer {
             url.push(if place == 0 { '?' } else { '&' });
             url.push_str(field);
             url.push('=');
-            escape(&mut url, value, b"");
+            url.extend(utf8_percent_encode(value, QUERY));
         }
         url
-    }
-}
-
-/// Appends `text`, with all that has a meaning in URLs spelt in hex, except what is `kept`.
-fn escape(url: &mut String, text: &str, kept: &[u8]) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || kept.contains(&byte) {
-            url.push(char::from(byte));
-        } else {
-            // Writing to a string does not fail.
-            let _ = write!(url, "%{byte:02X}");
-        }
     }
 }
 

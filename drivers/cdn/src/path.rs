@@ -1,10 +1,12 @@
 //! Addresses and the paths behind them.
 
-use std::fmt::Write as _;
-
 use entrepot_storage::Key;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::AddressError;
+
+/// All but unreserved characters (RFC 3986, section 2.3) and slashes.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// Scheme, authority and perhaps a path, without a slash at the end: what keys are put behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,20 +37,9 @@ impl Base {
         let root = root.trim_matches('/');
         for part in [root, key.as_str()].into_iter().filter(|part| !part.is_empty()) {
             url.push('/');
-            escape_into(part, &mut url);
+            url.extend(utf8_percent_encode(part, PATH));
         }
         url
-    }
-}
-
-/// Percent-encodes everything but unreserved characters (RFC 3986, section 2.3) and slashes.
-fn escape_into(text: &str, url: &mut String) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            url.push(char::from(byte));
-        } else {
-            write!(url, "%{byte:02X}").unwrap_or_else(|_| unreachable!("text takes text"));
-        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use super::stamp::Stamp;
 use super::{Installed, State, last_line};
 use crate::process;
 use crate::workspace;
@@ -91,7 +92,7 @@ impl Tool {
             self.prepare().map(|directory| process::run(&self.log(), &self.build(&directory), LIMIT));
         match finished {
             Err(error) => State::Failed(error.to_string()),
-            Ok(finished) if finished.succeeded => self.stamp(),
+            Ok(finished) if finished.succeeded => self.stamp().write(self.version),
             Ok(finished) if self.may_be_refused && is_refusal(&finished.text) => {
                 State::NotServed(format!("{}@{}: {}", self.module, self.version, last_line(&finished.text)))
             }
@@ -101,7 +102,7 @@ impl Tool {
 
     /// Writes the module it is built in. Its own `go.sum` is filled by Go, checked against the sum database.
     fn prepare(&self) -> std::io::Result<PathBuf> {
-        let directory = workspace::tools().join("go").join(self.program);
+        let directory = self.home();
         fs::create_dir_all(&directory)?;
         fs::create_dir_all(workspace::tools().join("bin"))?;
         let module = format!("module tool\n\ngo 1.24\n\nrequire {} {}\n", self.module, self.version);
@@ -124,19 +125,17 @@ impl Tool {
         workspace::tools().join("bin").join(self.program)
     }
 
-    /// Beside the program, which version it is: not every program tells.
-    fn stamp_path(&self) -> PathBuf {
-        workspace::tools().join("go").join(self.program).join("version")
+    /// The module it is built in.
+    fn home(&self) -> PathBuf {
+        workspace::tools().join("go").join(self.program)
     }
 
-    fn stamp(&self) -> State {
-        let written = fs::write(self.stamp_path(), self.version);
-        written.map_or_else(|error| State::Failed(error.to_string()), |()| State::Ready)
+    fn stamp(&self) -> Stamp {
+        Stamp::of(&self.home())
     }
 
     fn is_there(&self) -> bool {
-        let stamp = fs::read_to_string(self.stamp_path()).unwrap_or_default();
-        self.path().is_file() && stamp == self.version
+        self.stamp().tells(&self.path(), self.version)
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use super::stamp::Stamp;
 use super::{Installed, State, last_line};
 use crate::process;
 use crate::workspace;
@@ -48,8 +49,7 @@ impl Tool {
         if !finished.succeeded {
             return State::Failed(last_line(&finished.text));
         }
-        let written = fs::write(self.stamp(), self.version);
-        written.map_or_else(|error| State::Failed(error.to_string()), |()| State::Ready)
+        self.stamp().write(self.version)
     }
 
     fn npm(&self) -> Command {
@@ -61,12 +61,11 @@ impl Tool {
         command
     }
 
-    fn stamp(&self) -> PathBuf {
-        home(self.program).join("version")
+    fn stamp(&self) -> Stamp {
+        Stamp::of(&home(self.program))
     }
 
     fn is_there(&self) -> bool {
-        let stamp = fs::read_to_string(self.stamp()).unwrap_or_default();
-        path(self.program).is_file() && stamp == self.version
+        self.stamp().tells(&path(self.program), self.version)
     }
 }

@@ -1,10 +1,10 @@
 //! Programs of Python, each in an environment of its own below `target/tools/python`.
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use super::stamp::Stamp;
 use super::{Installed, State, last_line};
 use crate::process;
 use crate::workspace;
@@ -48,8 +48,7 @@ impl Tool {
                 return State::Failed(last_line(&finished.text));
             }
         }
-        let written = fs::write(self.stamp(), self.version);
-        written.map_or_else(|error| State::Failed(error.to_string()), |()| State::Ready)
+        self.stamp().write(self.version)
     }
 
     fn environment(&self) -> Command {
@@ -65,12 +64,11 @@ impl Tool {
         command
     }
 
-    fn stamp(&self) -> PathBuf {
-        home(self.program).join("version")
+    fn stamp(&self) -> Stamp {
+        Stamp::of(&home(self.program))
     }
 
     fn is_there(&self) -> bool {
-        let stamp = fs::read_to_string(self.stamp()).unwrap_or_default();
-        path(self.program).is_file() && stamp == self.version
+        self.stamp().tells(&path(self.program), self.version)
     }
 }

@@ -5,28 +5,20 @@
 //! A replica nobody listens at is passed over; one that dies within a request is answered for with 502,
 //! unless its answer has begun, which then is cut.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
-use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
+use hyper::Request;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::client::conn::http1 as client;
-use hyper::server::conn::http1 as server;
-use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::net::TcpStream;
 
 use crate::http::Client;
-
-type Answer = Response<BoxBody<Bytes, hyper::Error>>;
+use crate::proxy::{self, Answer, Proxy};
 
 #[derive(Debug)]
 struct Shared {
@@ -40,10 +32,8 @@ struct Shared {
 /// A balancer that runs until it is dropped.
 #[derive(Debug)]
 pub struct Balancer {
-    address: SocketAddr,
+    proxy: Proxy,
     shared: Arc<Shared>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl Balancer {
@@ -57,33 +47,19 @@ impl Balancer {
             bytes_out: AtomicU64::default(),
             requests: replicas.iter().map(|_| AtomicU64::default()).collect(),
         });
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a port");
-        listener.set_nonblocking(true).expect("a listener can be made not to block");
-        let address = listener.local_addr().expect("a listener has an address");
-        let (stop, stopped) = oneshot::channel();
         let state = Arc::clone(&shared);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.expect("a runtime for the balancer");
-        let work = move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    () = accept(listener, state) => {}
-                    _ = stopped => {}
-                }
-            });
-        };
-        let thread = std::thread::Builder::new().name("balancer".to_owned()).spawn(work);
-        Self { address, shared, stop: Some(stop), thread: Some(thread.expect("a thread for the balancer")) }
+        let proxy = Proxy::start("balancer", move |request| pass(Arc::clone(&state), request));
+        Self { proxy, shared }
     }
 
     /// Where it listens.
     pub const fn address(&self) -> SocketAddr {
-        self.address
+        self.proxy.address()
     }
 
     /// A client of it.
     pub fn client(&self) -> Client {
-        Client::of(self.address)
+        Client::of(self.address())
     }
 
     /// Bytes of bodies that passed from clients to replicas so far.
@@ -102,57 +78,18 @@ impl Balancer {
     }
 }
 
-impl Drop for Balancer {
-    fn drop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            // Nobody listens where the thread has ended already.
-            let _ = stop.send(());
-        }
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-async fn accept(listener: std::net::TcpListener, shared: Arc<Shared>) {
-    let listener = TcpListener::from_std(listener).expect("a listener that does not block");
-    while let Ok((stream, _)) = listener.accept().await {
-        let _ = stream.set_nodelay(true);
-        let shared = Arc::clone(&shared);
-        tokio::spawn(async move {
-            let service = service_fn(move |request| pass(Arc::clone(&shared), request));
-            // A client that goes away, or an answer that is cut, ends the connection and nothing else.
-            let _ = server::Builder::new()
-                .preserve_header_case(true)
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
-        });
-    }
-}
-
-async fn pass(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answer, hyper::Error> {
+async fn pass(shared: Arc<Shared>, request: Request<Incoming>) -> Answer {
     let Some(stream) = shared.next().await else {
-        return Ok(bad_gateway("no replica listens"));
+        return proxy::bad_gateway("no replica listens");
     };
     let counter = Arc::clone(&shared);
     let request = request.map(|body| Counted { body, count: move |bytes| counter.count_in(bytes) });
-    match send(stream, request).await {
+    match proxy::send(stream, request).await {
         Ok(answer) => {
-            Ok(answer.map(|body| Counted { body, count: move |bytes| shared.count_out(bytes) }.boxed()))
+            answer.map(|body| Counted { body, count: move |bytes| shared.count_out(bytes) }.boxed())
         }
-        Err(error) => Ok(bad_gateway(&format!("the replica did not answer: {error}"))),
+        Err(error) => proxy::bad_gateway(&format!("the replica did not answer: {error}")),
     }
-}
-
-/// Over a connection of its own, which is gone with the answer: nothing is shared between two requests.
-async fn send<B>(stream: TcpStream, request: Request<B>) -> Result<Response<Incoming>, hyper::Error>
-where
-    B: Body<Data = Bytes, Error = hyper::Error> + Send + Unpin + 'static,
-{
-    let (mut sender, connection) =
-        client::Builder::new().preserve_header_case(true).handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(connection);
-    sender.send_request(request).await
 }
 
 impl Shared {
@@ -160,8 +97,7 @@ impl Shared {
     async fn next(&self) -> Option<TcpStream> {
         for _ in &self.replicas {
             let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.replicas.len();
-            if let Ok(stream) = TcpStream::connect(self.replicas[turn]).await {
-                let _ = stream.set_nodelay(true);
+            if let Some(stream) = proxy::connect(self.replicas[turn]).await {
                 self.requests[turn].fetch_add(1, Ordering::Relaxed);
                 return Some(stream);
             }
@@ -176,13 +112,6 @@ impl Shared {
     fn count_out(&self, bytes: u64) {
         self.bytes_out.fetch_add(bytes, Ordering::Relaxed);
     }
-}
-
-fn bad_gateway(reason: &str) -> Answer {
-    let body = Full::new(Bytes::from(format!("{reason}\n"))).map_err(|never| match never {}).boxed();
-    let mut answer = Response::new(body);
-    *answer.status_mut() = StatusCode::BAD_GATEWAY;
-    answer
 }
 
 /// A body whose bytes are counted on their way. Its framing stays what it was.

@@ -12,6 +12,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -39,6 +40,8 @@ pub struct ObjectStore {
     place: Place,
     root: String,
     redirects: bool,
+    /// Where it is asked instead of at its own address.
+    through: Option<SocketAddr>,
 }
 
 #[derive(Clone, Debug)]
@@ -78,7 +81,7 @@ impl ObjectStore {
                 None => Place::FakeGcs(Arc::new(fake())),
             },
         };
-        let store = Self { place, root: format!("e2e-{}", random()), redirects: true };
+        let store = Self { place, root: format!("e2e-{}", random()), redirects: true, through: None };
         store.prepare();
         Some(store)
     }
@@ -87,6 +90,29 @@ impl ObjectStore {
     #[must_use]
     pub fn redirects(self, redirects: bool) -> Self {
         Self { redirects, ..self }
+    }
+
+    /// Another new place in the same store.
+    #[must_use]
+    pub fn elsewhere(&self) -> Self {
+        Self { root: format!("e2e-{}", random()), ..self.clone() }
+    }
+
+    /// Where the store listens; `None` where it is asked by https, which nobody between can look into.
+    pub fn address(&self) -> Option<SocketAddr> {
+        let url = match &self.place {
+            Place::S3(bucket) => bucket.endpoint.clone(),
+            Place::Azure { connection, .. } => blob_endpoint(connection)?.to_owned(),
+            Place::FakeGcs(server) => server.url(),
+            Place::RealGcs { .. } => return None,
+        };
+        plain_host(&url)?.to_socket_addrs().ok()?.next()
+    }
+
+    /// The same place, asked at another address. Only [`driver`](Self::driver) heeds it.
+    #[must_use]
+    pub fn through(self, address: SocketAddr) -> Self {
+        Self { through: Some(address), ..self }
     }
 
     /// What a configuration says below `storage:`. Keys that have to be files are written into `home`.
@@ -113,7 +139,11 @@ impl ObjectStore {
     pub async fn driver(&self) -> SharedDriver {
         match &self.place {
             Place::S3(bucket) => {
-                let driver = s3::S3Driver::open(bucket.settings(&self.root)).await;
+                let mut config = bucket.settings(&self.root);
+                if let Some(address) = self.through {
+                    config.endpoint = Some(format!("http://{address}"));
+                }
+                let driver = s3::S3Driver::open(config).await;
                 Arc::new(driver.expect("the settings go together"))
             }
             Place::Azure { .. } => Arc::new(self.azure()),
@@ -124,6 +154,9 @@ impl ObjectStore {
                     Place::S3(_) | Place::Azure { .. } => unreachable!("not Google's"),
                 };
                 config.root_directory.clone_from(&self.root);
+                if let Some(address) = self.through {
+                    config.endpoint = Some(format!("http://{address}"));
+                }
                 Arc::new(gcs::GcsDriver::open(config).expect("the settings go together"))
             }
         }
@@ -131,7 +164,12 @@ impl ObjectStore {
 
     fn azure(&self) -> azure::AzureDriver {
         let Place::Azure { connection, container } = &self.place else { unreachable!("not Azure's") };
-        let credentials = azure::Credentials::ConnectionString(connection.clone().into());
+        let own = blob_endpoint(connection).and_then(plain_host);
+        let connection = match (self.through, own) {
+            (Some(through), Some(own)) => connection.replace(own, &through.to_string()),
+            _ => connection.clone(),
+        };
+        let credentials = azure::Credentials::ConnectionString(connection.into());
         let mut config = azure::Config::new("", container.clone(), credentials);
         config.root_directory.clone_from(&self.root);
         azure::AzureDriver::open(&config).expect("the settings go together")
@@ -223,6 +261,16 @@ impl Bucket {
 
 fn fake() -> gcs::fake::Server {
     gcs::fake::Server::start(gcs::fake::Options::new(FAKE_BUCKET)).expect("loopback has a free port")
+}
+
+/// Where a connection string says that the blobs are.
+fn blob_endpoint(connection: &str) -> Option<&str> {
+    connection.split(';').find_map(|field| field.strip_prefix("BlobEndpoint="))
+}
+
+/// Host and port of a URL that is asked without TLS.
+fn plain_host(url: &str) -> Option<&str> {
+    url.strip_prefix("http://")?.split('/').next()
 }
 
 /// A store's section, its values quoted as JSON, which YAML understands.

@@ -1,0 +1,258 @@
+//! The operations of the tables, each over a store of its own.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use entrepot_cache::MemoryCache;
+use entrepot_domain::blobs::{BlobRange, Delivery, Intent};
+use entrepot_domain::catalog::Page;
+use entrepot_domain::ports::System;
+use entrepot_domain::redirects::{Reader, Redirects, Route};
+use entrepot_domain::registry::Parts;
+use entrepot_domain::uploads::Finish;
+use entrepot_domain::uploads::token::TokenKeys;
+use entrepot_domain::{Config, Registry, Result};
+use entrepot_oci::{Digest, Reference};
+use entrepot_storage::SharedDriver;
+use entrepot_storage::signer::StoreSigner;
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream;
+
+use crate::requests::{blob, digest, elsewhere, image, mount, name, push, push_image, put, tag};
+use crate::requests::{post_and_put, post_patch_put};
+
+pub(crate) const REDIRECTED: &str = "GET blob, redirected";
+pub(crate) const HEAD_BLOB: &str = "HEAD blob";
+pub(crate) const BY_TAG: &str = "GET manifest by tag";
+pub(crate) const BY_DIGEST: &str = "GET manifest by digest";
+pub(crate) const ONE_POST: &str = "push a blob, one POST";
+pub(crate) const POST_AND_PUT: &str = "push a blob, POST+PUT";
+pub(crate) const LARGE: &str = "push a blob of 3 parts, POST+PUT";
+pub(crate) const IMAGE: &str = "push an image of 3 blobs that are there, one tag";
+pub(crate) const AGAIN: &str = "push it again";
+
+/// Parts of the large blob in the tables.
+pub(crate) const PARTS: u64 = 3;
+/// The least S3 and GCS take.
+const PART_BYTES: usize = 5 << 20;
+
+/// A store with nothing in it, whose requests are counted.
+pub(crate) trait Meter {
+    /// What was asked of it.
+    type Spent;
+
+    /// A driver on it, as a process has that was started just now.
+    async fn open(&self) -> SharedDriver;
+
+    /// What was asked of the store since this was last called.
+    fn spent(&self) -> Self::Spent;
+}
+
+/// One line of a table.
+pub(crate) struct Row<S> {
+    pub(crate) what: &'static str,
+    pub(crate) cold: S,
+    /// Nothing where doing it twice is another operation.
+    pub(crate) warm: Option<S>,
+}
+
+/// Registries over one store.
+struct Till<M> {
+    meter: M,
+    redirects: bool,
+}
+
+impl<M: Meter> Till<M> {
+    const fn over(meter: M) -> Self {
+        Self { meter, redirects: false }
+    }
+
+    /// Sends pulls to the store.
+    fn redirecting(self) -> Self {
+        Self { redirects: true, ..self }
+    }
+
+    /// A registry that was started just now: its cache is empty, its driver knows nothing.
+    async fn cold(&self) -> Registry {
+        let store = self.meter.open().await;
+        let mut config = Config { part_bytes: Some(PART_BYTES as u64), ..Config::default() };
+        if self.redirects {
+            let signer = Arc::new(StoreSigner(Arc::clone(&store)));
+            config.redirects = Redirects { otherwise: Route::Signed(signer), ..Redirects::default() };
+        }
+        Registry::new(Parts {
+            store,
+            cache: Arc::new(MemoryCache::default()),
+            clock: Arc::new(System),
+            entropy: Arc::new(System),
+            tokens: TokenKeys::new(vec![b"key".to_vec()]).unwrap(),
+            config,
+        })
+    }
+
+    /// Carries an operation out on a registry that is started for it, and again. What the start asks of the
+    /// store is the operation's too.
+    async fn twice<T, F>(&self, what: &'static str, operation: impl Fn(Registry) -> F) -> Row<M::Spent>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        self.meter.spent();
+        let registry = self.cold().await;
+        succeed(operation(registry.clone())).await;
+        let cold = self.meter.spent();
+        succeed(operation(registry)).await;
+        Row { what, cold, warm: Some(self.meter.spent()) }
+    }
+
+    /// Carries an operation out once, on a registry that is started for it.
+    async fn once<'a, T: 'a, F>(
+        &self,
+        what: &'static str,
+        operation: impl FnOnce(Registry) -> F,
+    ) -> Row<M::Spent>
+    where
+        F: Future<Output = Result<T>> + 'a,
+    {
+        self.meter.spent();
+        // Boxed: pushes are large futures.
+        let operation: LocalBoxFuture<'a, Result<T>> = Box::pin(operation(self.cold().await));
+        succeed(operation).await;
+        Row { what, cold: self.meter.spent(), warm: None }
+    }
+}
+
+async fn succeed<T>(operation: impl Future<Output = Result<T>>) {
+    if let Err(error) = operation.await {
+        panic!("what is measured succeeds: {error}");
+    }
+}
+
+async fn with_image<M: Meter>(meter: M) -> Till<M> {
+    let till = Till::over(meter);
+    push_image(till.cold().await).await.unwrap();
+    till
+}
+
+fn by_tag() -> Reference {
+    Reference::Tag(tag("v1"))
+}
+
+fn by_digest() -> Reference {
+    Reference::Digest(Digest::sha256(&image()))
+}
+
+async fn pull(registry: Registry, redirected: bool) -> Result<()> {
+    let delivery = registry.open_blob(&name(), &digest(0), BlobRange::Whole, Reader::default()).await?;
+    assert_eq!(matches!(delivery, Delivery::Redirect(_)), redirected);
+    Ok(())
+}
+
+async fn pulls<M: Meter>(fresh: &impl Fn() -> M, rows: &mut Vec<Row<M::Spent>>) {
+    let till = with_image(fresh()).await;
+    rows.push(till.twice("GET blob", |registry| pull(registry, false)).await);
+    let redirecting = with_image(fresh()).await.redirecting();
+    rows.push(redirecting.twice(REDIRECTED, |registry| pull(registry, true)).await);
+    let head =
+        |registry: Registry| async move { registry.stat_blob(&name(), &digest(0), Intent::Pull).await };
+    rows.push(till.twice(HEAD_BLOB, head).await);
+    let head =
+        |registry: Registry| async move { registry.stat_blob(&name(), &digest(0), Intent::Push).await };
+    rows.push(till.twice("HEAD blob, by who may push", head).await);
+    for (what, reference) in [(BY_TAG, by_tag()), (BY_DIGEST, by_digest())] {
+        let get = |registry: Registry| {
+            let reference = reference.clone();
+            async move { registry.get_manifest(&name(), &reference).await }
+        };
+        rows.push(till.twice(what, get).await);
+    }
+    for (what, reference) in [("HEAD manifest by tag", by_tag()), ("HEAD manifest by digest", by_digest())] {
+        let head = |registry: Registry| {
+            let reference = reference.clone();
+            async move { registry.stat_manifest(&name(), &reference, Intent::Pull).await }
+        };
+        rows.push(till.twice(what, head).await);
+    }
+    lists(&till, rows).await;
+}
+
+async fn lists<M: Meter>(till: &Till<M>, rows: &mut Vec<Row<M::Spent>>) {
+    let page = Page { limit: 100, last: None };
+    let list = |registry: Registry| {
+        let page = page.clone();
+        async move { registry.list_tags(&name(), &page).await }
+    };
+    rows.push(till.twice("list tags", list).await);
+    let list = |registry: Registry| {
+        let page = page.clone();
+        async move { registry.list_repositories(&page).await }
+    };
+    rows.push(till.twice("list the catalog", list).await);
+    let list = |registry: Registry| {
+        let page = page.clone();
+        async move { registry.list_referrers(&name(), &digest(0), &[], &page).await }
+    };
+    rows.push(till.twice("list referrers", list).await);
+}
+
+/// `POST`, then `PUT` with a body of `PARTS` whole parts.
+async fn push_large(registry: Registry) -> Result<()> {
+    let chunk = Bytes::from(vec![b'.'; PART_BYTES]);
+    let digest = Digest::sha256(&chunk.repeat(PARTS as usize));
+    let session = registry.begin_upload(&name(), None);
+    let finish = Finish { digest, offset: None, body_size: None, total_size: None };
+    let body = stream::iter(std::iter::repeat_with(move || Ok(chunk.clone())).take(PARTS as usize));
+    registry.finish_upload(&session, finish, body).await
+}
+
+/// `POST`, `PATCH`, then the session is given up.
+async fn give_up(registry: Registry) -> Result<()> {
+    let session = registry.begin_upload(&name(), None);
+    let progress = registry.append(&session, Some(0), None, stream::iter([Ok(blob(0))])).await?;
+    registry.cancel_upload(&progress.session).await
+}
+
+async fn pushes<M: Meter>(fresh: &impl Fn() -> M, rows: &mut Vec<Row<M::Spent>>) {
+    let new = || Till::over(fresh());
+    rows.push(new().once(ONE_POST, |registry| put(registry, name(), 0)).await);
+    rows.push(new().once(POST_AND_PUT, |registry| post_and_put(registry, 0)).await);
+    rows.push(new().once("push a blob, POST+PATCH+PUT", |registry| post_patch_put(registry, 0)).await);
+    rows.push(new().once(LARGE, push_large).await);
+    rows.push(new().once("give up an upload, POST+PATCH+DELETE", give_up).await);
+    let till = new();
+    put(till.cold().await, elsewhere(), 0).await.unwrap();
+    rows.push(till.once("mount a blob", mount).await);
+
+    let till = new();
+    for number in 0..3 {
+        put(till.cold().await, name(), number).await.unwrap();
+    }
+    rows.push(till.once(IMAGE, |registry| push(registry, "v1")).await);
+    rows.push(till.once(AGAIN, |registry| push(registry, "v1")).await);
+    rows.push(till.once("give it another tag", |registry| push(registry, "v2")).await);
+}
+
+async fn deletes<M: Meter>(fresh: &impl Fn() -> M, rows: &mut Vec<Row<M::Spent>>) {
+    let delete = |registry: Registry| async move { registry.delete_tag(&name(), &tag("v1")).await };
+    rows.push(with_image(fresh()).await.once("delete a tag", delete).await);
+    let till = with_image(fresh()).await;
+    let delete = |registry: Registry| async move {
+        registry.delete_manifest(&name(), &Digest::sha256(&image())).await
+    };
+    rows.push(till.once("delete a manifest with one tag", delete).await);
+    let delete = |registry: Registry| async move { registry.delete_blob(&name(), &digest(0)).await };
+    rows.push(till.once("delete a blob", delete).await);
+}
+
+/// What each operation asks of stores that `fresh` makes, in the order of the tables.
+pub(crate) async fn measure<M: Meter>(fresh: impl Fn() -> M) -> Vec<Row<M::Spent>> {
+    let mut rows = Vec::new();
+    pulls(&fresh, &mut rows).await;
+    pushes(&fresh, &mut rows).await;
+    deletes(&fresh, &mut rows).await;
+    rows
+}
+
+/// The row of an operation.
+pub(crate) fn row<'r, S>(rows: &'r [Row<S>], what: &str) -> &'r Row<S> {
+    rows.iter().find(|row| row.what == what).unwrap_or_else(|| panic!("{what}"))
+}

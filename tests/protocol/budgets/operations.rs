@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use entrepot_cache::MemoryCache;
-use entrepot_domain::blobs::{BlobRange, Delivery, Intent};
+use entrepot_domain::blobs::{BlobRange, BodyError, Delivery, Intent};
 use entrepot_domain::catalog::Page;
 use entrepot_domain::ports::System;
 use entrepot_domain::redirects::{Reader, Redirects, Route};
 use entrepot_domain::registry::Parts;
 use entrepot_domain::uploads::Finish;
 use entrepot_domain::uploads::token::TokenKeys;
-use entrepot_domain::{Config, Registry, Result};
+use entrepot_domain::{Config, Error, Registry, Result};
 use entrepot_oci::{Digest, Reference};
 use entrepot_storage::SharedDriver;
 use entrepot_storage::signer::StoreSigner;
 use futures_util::future::LocalBoxFuture;
-use futures_util::stream;
+use futures_util::{Stream, stream};
 
 use crate::requests::{blob, digest, elsewhere, image, mount, name, push, push_image, put, tag};
 use crate::requests::{post_and_put, post_patch_put};
@@ -150,6 +150,10 @@ async fn pull(registry: Registry, redirected: bool) -> Result<()> {
 async fn pulls<M: Meter>(fresh: &impl Fn() -> M, rows: &mut Vec<Row<M::Spent>>) {
     let till = with_image(fresh()).await;
     rows.push(till.twice("GET blob", |registry| pull(registry, false)).await);
+    let end = |registry: Registry| async move {
+        registry.read_blob(&name(), &digest(0), BlobRange::Suffix(1)).await
+    };
+    rows.push(till.twice("GET blob, its last byte", end).await);
     let redirecting = with_image(fresh()).await.redirecting();
     rows.push(redirecting.twice(REDIRECTED, |registry| pull(registry, true)).await);
     let head =
@@ -158,6 +162,12 @@ async fn pulls<M: Meter>(fresh: &impl Fn() -> M, rows: &mut Vec<Row<M::Spent>>) 
     let head =
         |registry: Registry| async move { registry.stat_blob(&name(), &digest(0), Intent::Push).await };
     rows.push(till.twice("HEAD blob, by who may push", head).await);
+    let miss = |registry: Registry| async move {
+        let missed = registry.stat_blob(&name(), &digest(9), Intent::Pull).await;
+        assert!(matches!(missed, Err(Error::BlobUnknown { .. })), "{missed:?}");
+        Ok(())
+    };
+    rows.push(till.twice("HEAD blob, not there", miss).await);
     for (what, reference) in [(BY_TAG, by_tag()), (BY_DIGEST, by_digest())] {
         let get = |registry: Registry| {
             let reference = reference.clone();
@@ -172,6 +182,12 @@ async fn pulls<M: Meter>(fresh: &impl Fn() -> M, rows: &mut Vec<Row<M::Spent>>) 
         };
         rows.push(till.twice(what, head).await);
     }
+    let miss = |registry: Registry| async move {
+        let missed = registry.get_manifest(&name(), &Reference::Tag(tag("v9"))).await;
+        assert!(matches!(missed, Err(Error::ManifestUnknown { .. })), "{missed:?}");
+        Ok(())
+    };
+    rows.push(till.twice("GET manifest by tag, not there", miss).await);
     lists(&till, rows).await;
 }
 
@@ -194,20 +210,35 @@ async fn lists<M: Meter>(till: &Till<M>, rows: &mut Vec<Row<M::Spent>>) {
     rows.push(till.twice("list referrers", list).await);
 }
 
-/// `POST`, then `PUT` with a body of `PARTS` whole parts.
+fn part() -> Bytes {
+    Bytes::from(vec![b'.'; PART_BYTES])
+}
+
+/// A body of `PARTS` whole parts.
+fn parts() -> impl Stream<Item = std::result::Result<Bytes, BodyError>> + Unpin {
+    let part = part();
+    stream::iter(std::iter::repeat_with(move || Ok(part.clone())).take(PARTS as usize))
+}
+
+/// `POST`, then `PUT` with the whole body.
 async fn push_large(registry: Registry) -> Result<()> {
-    let chunk = Bytes::from(vec![b'.'; PART_BYTES]);
-    let digest = Digest::sha256(&chunk.repeat(PARTS as usize));
+    let digest = Digest::sha256(&part().repeat(PARTS as usize));
     let session = registry.begin_upload(&name(), None);
     let finish = Finish { digest, offset: None, body_size: None, total_size: None };
-    let body = stream::iter(std::iter::repeat_with(move || Ok(chunk.clone())).take(PARTS as usize));
-    registry.finish_upload(&session, finish, body).await
+    registry.finish_upload(&session, finish, parts()).await
 }
 
 /// `POST`, `PATCH`, then the session is given up.
 async fn give_up(registry: Registry) -> Result<()> {
     let session = registry.begin_upload(&name(), None);
     let progress = registry.append(&session, Some(0), None, stream::iter([Ok(blob(0))])).await?;
+    registry.cancel_upload(&progress.session).await
+}
+
+/// The same, with parts that lie in the store by then.
+async fn give_up_large(registry: Registry) -> Result<()> {
+    let session = registry.begin_upload(&name(), None);
+    let progress = registry.append(&session, Some(0), None, parts()).await?;
     registry.cancel_upload(&progress.session).await
 }
 
@@ -218,9 +249,21 @@ async fn pushes<M: Meter>(fresh: &impl Fn() -> M, rows: &mut Vec<Row<M::Spent>>)
     rows.push(new().once("push a blob, POST+PATCH+PUT", |registry| post_patch_put(registry, 0)).await);
     rows.push(new().once(LARGE, push_large).await);
     rows.push(new().once("give up an upload, POST+PATCH+DELETE", give_up).await);
+    rows.push(new().once("give up an upload of 3 parts", give_up_large).await);
+    let till = new();
+    let session = till.cold().await.begin_upload(&name(), None);
+    let appended = till.cold().await.append(&session, Some(0), None, stream::iter([Ok(blob(0))])).await;
+    let session = appended.unwrap().session;
+    let ask = |registry: Registry| async move { registry.upload_status(&session).await };
+    rows.push(till.once("GET an upload's offset", ask).await);
     let till = new();
     put(till.cold().await, elsewhere(), 0).await.unwrap();
     rows.push(till.once("mount a blob", mount).await);
+    let till = new();
+    put(till.cold().await, elsewhere(), 0).await.unwrap();
+    rows.push(
+        till.once("push a blob that lies elsewhere, one POST", |registry| put(registry, name(), 0)).await,
+    );
 
     let till = new();
     for number in 0..3 {

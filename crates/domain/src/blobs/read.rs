@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use entrepot_oci::{Digest, Hasher, RepositoryName};
-use entrepot_storage::{Body, ByteStream, Key, ObjectMeta};
+use entrepot_storage::{Body, ByteStream, ErrorKind, Key, ObjectMeta};
 use futures_util::StreamExt;
 
 use super::publish::visible;
@@ -104,9 +104,15 @@ impl Inner {
         if content.size == 0 && range == BlobRange::Whole {
             return Ok(whole(content, 0..0, Bytes::new()));
         }
+        // The link tells the size. Azure knows no range that counts from the end, and would be asked for it.
+        let range = match range {
+            BlobRange::Suffix(_) => range.resolve(content.size).map_or(range, BlobRange::Bounded),
+            range => range,
+        };
         let object = match self.store.get(&link.instance, range.clone()).await {
             Err(error) if error.is_not_found() => self.reopen(name, digest, &link.instance, range).await?,
-            answer => answer?,
+            Err(error) => return Err(short(&link.instance, content.size, error)),
+            Ok(object) => object,
         };
         if object.meta.size != content.size {
             return Err(damaged(&object.meta.key, content.size, object.meta.size));
@@ -313,6 +319,14 @@ fn rotten(key: &Key) -> Error {
     Error::Record {
         key: key.to_string(),
         reason: "the bytes do not have the digest they are named by".into(),
+    }
+}
+
+/// A range that the record has and the object has not is no mistake of the client's.
+fn short(key: &Key, expected: u64, error: entrepot_storage::Error) -> Error {
+    match error.kind() {
+        ErrorKind::RangeNotSatisfiable { size } if size != expected => damaged(key, expected, size),
+        _ => error.into(),
     }
 }
 

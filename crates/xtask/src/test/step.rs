@@ -13,6 +13,9 @@ use crate::services::stores::{Running, STORES, Store};
 use crate::services::{Installed, State};
 use crate::workspace;
 
+/// The tests that count what goes over the wire to a store.
+const ON_THE_WIRE: &str = "budgets::wire";
+
 /// How a step ended.
 pub(super) enum Verdict {
     Passed(String),
@@ -172,16 +175,21 @@ fn commands(name: Name) -> Vec<Command> {
         Name::Tidy => vec![ourselves(&["tidy"])],
         Name::Codegen => vec![ourselves(&["codegen", "--check"])],
         Name::Clippy => clippy(),
-        Name::Unit => vec![cargo(&["test", "--workspace", "--locked", "--no-fail-fast"])],
+        Name::Unit => vec![unit()],
         Name::Deny => vec![tool("cargo-deny", &["--locked", "check", "bans", "licenses", "sources"])],
         Name::Audit => vec![audit()],
         Name::Binary => vec![binary()],
-        Name::Stores => vec![suite("conformance", &[])],
+        Name::Stores => vec![suite("conformance", &[]), suite("protocol", &[ON_THE_WIRE])],
         Name::Conformance => against_the_binary(suite("specification", &[])),
         Name::Clients => clients(),
         Name::Crash => against_the_binary(suite("clients", &["crash::"])),
         Name::Uploads => against_the_binary(uploads()),
     }
+}
+
+/// Without what needs stores to count at: a step of its own has them.
+fn unit() -> Command {
+    cargo(&["test", "--workspace", "--locked", "--no-fail-fast", "--", "--skip", ON_THE_WIRE])
 }
 
 /// Over a directory, and once more over an object store, where pulls are redirected.

@@ -1,7 +1,9 @@
-//! The real binary over an object store: large blobs, and uploads over replicas that are killed.
+//! The real binary over object stores: an image's way there and back over each, and over the main one large
+//! blobs and uploads over replicas that are killed.
 //!
-//! `ENTREPOT_TEST_S3` names the store; without it these tests say so and are skipped.
+//! The environment names the stores; a test that has none says so and is skipped.
 
+mod journey;
 mod killed;
 mod large;
 mod sender;

@@ -8,6 +8,7 @@ mod client;
 mod connection;
 mod request;
 mod response;
+mod tls;
 
 pub use client::Client;
 pub use connection::Connection;

@@ -7,6 +7,7 @@ pub mod dice;
 pub mod environment;
 pub mod http;
 pub mod images;
+mod issuer;
 pub mod programs;
 mod proxy;
 pub mod registry;

@@ -38,6 +38,7 @@ pub struct Server {
     address: SocketAddr,
     debug: SocketAddr,
     home: PathBuf,
+    environment: Vec<(&'static str, String)>,
 }
 
 impl Server {
@@ -49,7 +50,12 @@ impl Server {
         let (address, debug) = (free_address(), free_address());
         let configuration = configuration(home, storage, address, debug, more);
         fs::write(home.join("config.yml"), configuration).expect("the configuration can be written");
-        let mut server = Self { child: spawn(home), address, debug, home: home.to_owned() };
+        let environment = match storage {
+            Storage::Object(store) => store.environment(),
+            Storage::Memory | Storage::Directory(_) => Vec::new(),
+        };
+        let child = spawn(home, &environment);
+        let mut server = Self { child, address, debug, home: home.to_owned(), environment };
         server.wait_until_ready();
         server
     }
@@ -95,7 +101,7 @@ impl Server {
 
     /// Starts it again after [`kill`](Self::kill), on the same address and the same storage.
     pub fn restart(&mut self) {
-        self.child = spawn(&self.home);
+        self.child = spawn(&self.home, &self.environment);
         self.wait_until_ready();
     }
 
@@ -142,12 +148,13 @@ pub fn last_lines(text: &str, count: usize) -> String {
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
-fn spawn(home: &Path) -> Child {
+fn spawn(home: &Path, environment: &[(&str, String)]) -> Child {
     let log = File::options().create(true).append(true).open(home.join("server.log"));
     let log = log.expect("the log can be opened");
     let errors = log.try_clone().expect("a file can be shared");
     let mut command = Command::new(binary());
     command.arg("serve").arg(home.join("config.yml")).current_dir(home);
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
     command.stdin(Stdio::null()).stdout(log).stderr(errors);
     command.spawn().unwrap_or_else(|error| panic!("{} does not start: {error}", binary().display()))
 }

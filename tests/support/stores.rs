@@ -4,7 +4,9 @@
 //! | variable | what it names |
 //! |---|---|
 //! | `ENTREPOT_TEST_S3` | `http://ACCESS:SECRET@HOST/BUCKET`, with `region`, `path_style`, `conditional_delete`, `uniform_parts` and `checksum` as a query |
+//! | `ENTREPOT_TEST_S3_SECOND` | the same, another kind of server |
 //! | `ENTREPOT_TEST_AZURE` | a connection string; the container is `ENTREPOT_TEST_AZURE_CONTAINER`, or `entrepot-test` |
+//! | `ENTREPOT_TEST_AZURE_OAUTH` | the same on https, for a server that takes tokens of any signature; the registry gets them from an issuer of ours, and its key is the tests' own |
 //! | `ENTREPOT_TEST_GCS` | a bucket, reached by Application Default Credentials; without it, the driver's fake is taken |
 //!
 //! Every [`ObjectStore`] has a root directory of its own, so that tests share a bucket without knowing of each
@@ -22,6 +24,7 @@ use entrepot_driver_s3 as s3;
 use entrepot_storage::SharedDriver;
 
 use crate::environment;
+use crate::issuer::Issuer;
 
 /// Which store a test is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +50,7 @@ pub struct ObjectStore {
 #[derive(Clone, Debug)]
 enum Place {
     S3(Box<Bucket>),
-    Azure { connection: String, container: String },
+    Azure { connection: String, container: String, issuer: Option<Arc<Issuer>> },
     RealGcs { bucket: String },
     FakeGcs(Arc<gcs::fake::Server>),
 }
@@ -72,18 +75,34 @@ impl ObjectStore {
         let place = match kind {
             Kind::S3 => Place::S3(Box::new(Bucket::parse(&named("ENTREPOT_TEST_S3")?))),
             Kind::Azure => {
-                let container = environment::variable("ENTREPOT_TEST_AZURE_CONTAINER");
-                let container = container.unwrap_or_else(|| "entrepot-test".to_owned());
-                Place::Azure { connection: named("ENTREPOT_TEST_AZURE")?, container }
+                let connection = named("ENTREPOT_TEST_AZURE")?;
+                Place::Azure { connection, container: container(), issuer: None }
             }
             Kind::Gcs => match environment::variable("ENTREPOT_TEST_GCS") {
                 Some(bucket) => Place::RealGcs { bucket },
                 None => Place::FakeGcs(Arc::new(fake())),
             },
         };
+        Some(Self::new_at(place))
+    }
+
+    /// The same in the other S3, which has other habits than the main one.
+    pub fn find_second_s3() -> Option<Self> {
+        let bucket = Bucket::parse(&named("ENTREPOT_TEST_S3_SECOND")?);
+        Some(Self::new_at(Place::S3(Box::new(bucket))))
+    }
+
+    /// The same in an account on https, whose key the registry is not told: it has a managed identity.
+    pub fn find_azure_by_token() -> Option<Self> {
+        let connection = named("ENTREPOT_TEST_AZURE_OAUTH")?;
+        let issuer = Some(Arc::new(Issuer::start()));
+        Some(Self::new_at(Place::Azure { connection, container: container(), issuer }))
+    }
+
+    fn new_at(place: Place) -> Self {
         let store = Self { place, root: format!("e2e-{}", random()), redirects: true, through: None };
         store.prepare();
-        Some(store)
+        store
     }
 
     /// Whether pulls are sent to the store. They are, unless this is called.
@@ -102,7 +121,7 @@ impl ObjectStore {
     pub fn address(&self) -> Option<SocketAddr> {
         let url = match &self.place {
             Place::S3(bucket) => bucket.endpoint.clone(),
-            Place::Azure { connection, .. } => blob_endpoint(connection)?.to_owned(),
+            Place::Azure { connection, .. } => field(connection, "BlobEndpoint")?.to_owned(),
             Place::FakeGcs(server) => server.url(),
             Place::RealGcs { .. } => return None,
         };
@@ -119,9 +138,10 @@ impl ObjectStore {
     pub(crate) fn configuration(&self, home: &Path) -> String {
         let mut text = match &self.place {
             Place::S3(bucket) => bucket.configuration(),
-            Place::Azure { connection, container } => {
+            Place::Azure { connection, container, issuer: None } => {
                 section("azure", &[("connectionstring", connection), ("container", container)])
             }
+            Place::Azure { connection, container, issuer: Some(_) } => by_token(connection, container),
             Place::RealGcs { bucket } => section("gcs", &[("bucket", bucket)]),
             Place::FakeGcs(server) => {
                 let key = home.join("account.json");
@@ -133,6 +153,14 @@ impl ObjectStore {
         writeln!(text, "    rootdirectory: {}", self.root).expect("a string takes text");
         writeln!(text, "  redirect:\n    disable: {}", !self.redirects).expect("a string takes text");
         text
+    }
+
+    /// What a registry's environment has to say for it.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+        match &self.place {
+            Place::Azure { issuer: Some(issuer), .. } => issuer.environment(),
+            _ => Vec::new(),
+        }
     }
 
     /// The same place through a driver of the test's own.
@@ -163,8 +191,8 @@ impl ObjectStore {
     }
 
     fn azure(&self) -> azure::AzureDriver {
-        let Place::Azure { connection, container } = &self.place else { unreachable!("not Azure's") };
-        let own = blob_endpoint(connection).and_then(plain_host);
+        let Place::Azure { connection, container, issuer } = &self.place else { unreachable!("not Azure's") };
+        let own = field(connection, "BlobEndpoint").and_then(plain_host);
         let connection = match (self.through, own) {
             (Some(through), Some(own)) => connection.replace(own, &through.to_string()),
             _ => connection.clone(),
@@ -172,6 +200,8 @@ impl ObjectStore {
         let credentials = azure::Credentials::ConnectionString(connection.into());
         let mut config = azure::Config::new("", container.clone(), credentials);
         config.root_directory.clone_from(&self.root);
+        // Who takes tokens of any signature has a certificate of nobody's.
+        config.skip_verify = issuer.is_some();
         azure::AzureDriver::open(&config).expect("the settings go together")
     }
 
@@ -263,9 +293,25 @@ fn fake() -> gcs::fake::Server {
     gcs::fake::Server::start(gcs::fake::Options::new(FAKE_BUCKET)).expect("loopback has a free port")
 }
 
-/// Where a connection string says that the blobs are.
-fn blob_endpoint(connection: &str) -> Option<&str> {
-    connection.split(';').find_map(|field| field.strip_prefix("BlobEndpoint="))
+fn container() -> String {
+    let named = environment::variable("ENTREPOT_TEST_AZURE_CONTAINER");
+    named.unwrap_or_else(|| "entrepot-test".to_owned())
+}
+
+/// An account by its name and address, and neither key nor certificate.
+fn by_token(connection: &str, container: &str) -> String {
+    let said = |name| field(connection, name).expect("the connection string names account and endpoint");
+    let account = [
+        ("accountname", said("AccountName")),
+        ("serviceurl", said("BlobEndpoint")),
+        ("container", container),
+    ];
+    section("azure", &account) + "    skipverify: true\n    credentials:\n      type: default_credentials\n"
+}
+
+/// What a connection string says of something.
+fn field<'c>(connection: &'c str, name: &str) -> Option<&'c str> {
+    connection.split(';').find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
 }
 
 /// Host and port of a URL that is asked without TLS.

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Connection, Request, Response};
+use super::{Connection, Request, Response, tls};
 
 /// Sends each request on a connection of its own, to the next of its addresses in turn: several replicas
 /// behind the plainest of balancers. Clones share the turn.
@@ -27,15 +27,14 @@ impl Client {
         Self { addresses, turn: Arc::default() }
     }
 
-    /// The answer to a `GET` of a whole `http://` URL, wherever it leads: what a redirected client asks for.
+    /// The answer to a `GET` of a whole URL, wherever it leads: what a redirected client asks for.
     pub fn fetch(url: &str) -> Response {
         Self::fetching(url, &[])
     }
 
     /// The same with headers.
     pub fn fetching(url: &str, headers: &[(&str, &str)]) -> Response {
-        let rest =
-            url.strip_prefix("http://").unwrap_or_else(|| panic!("{url} is not spoken to in the clear"));
+        let Some(rest) = url.strip_prefix("http://") else { return tls::fetch(url, headers) };
         let (host, target) = rest.split_once('/').expect("a URL has a path");
         let mut addresses = host.to_socket_addrs().expect("a URL has a host and a port");
         let address = addresses.next().expect("a host has an address");

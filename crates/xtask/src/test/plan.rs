@@ -25,7 +25,7 @@ pub(super) enum Name {
     Audit,
     /// The release binary, as shipped
     Binary,
-    /// The drivers' contract and what operations cost, on servers that are started for it
+    /// The drivers' contract, what operations cost and an image's way, on servers that are started for it
     Stores,
     /// The specification's own program
     Conformance,

@@ -16,6 +16,9 @@ use crate::workspace;
 /// The tests that count what goes over the wire to a store.
 const ON_THE_WIRE: &str = "budgets::wire";
 
+/// The tests that take an image through each store.
+const JOURNEYS: &str = "journey::";
+
 /// How a step ended.
 pub(super) enum Verdict {
     Passed(String),
@@ -179,7 +182,7 @@ fn commands(name: Name) -> Vec<Command> {
         Name::Deny => vec![tool("cargo-deny", &["--locked", "check", "bans", "licenses", "sources"])],
         Name::Audit => vec![audit()],
         Name::Binary => vec![binary()],
-        Name::Stores => vec![suite("conformance", &[]), suite("protocol", &[ON_THE_WIRE])],
+        Name::Stores => stores(),
         Name::Conformance => against_the_binary(suite("specification", &[])),
         Name::Clients => clients(),
         Name::Crash => against_the_binary(suite("clients", &["crash::"])),
@@ -190,6 +193,13 @@ fn commands(name: Name) -> Vec<Command> {
 /// Without what needs stores to count at: a step of its own has them.
 fn unit() -> Command {
     cargo(&["test", "--workspace", "--locked", "--no-fail-fast", "--", "--skip", ON_THE_WIRE])
+}
+
+/// The drivers by themselves, what they ask, and the binary's way through each of them.
+fn stores() -> Vec<Command> {
+    let mut commands = vec![suite("conformance", &[]), suite("protocol", &[ON_THE_WIRE])];
+    commands.extend(against_the_binary(suite("stores", &[JOURNEYS])));
+    commands
 }
 
 /// Over a directory, and once more over an object store, where pulls are redirected.
@@ -206,7 +216,7 @@ fn clients() -> Vec<Command> {
 
 /// An eighth of their size where nobody watches: the disk and the minutes of a runner are few.
 fn uploads() -> Command {
-    let mut suite = suite("stores", &["--test-threads=1", "--nocapture"]);
+    let mut suite = suite("stores", &["--skip", JOURNEYS, "--test-threads=1", "--nocapture"]);
     if workspace::is_ci() && workspace::variable("ENTREPOT_TEST_SCALE").is_none() {
         suite.env("ENTREPOT_TEST_SCALE", "8");
     }

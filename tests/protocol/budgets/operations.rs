@@ -1,6 +1,7 @@
 //! The operations of the tables, each over a store of its own.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use entrepot_cache::MemoryCache;
@@ -9,12 +10,12 @@ use entrepot_domain::catalog::Page;
 use entrepot_domain::ports::System;
 use entrepot_domain::redirects::{Reader, Redirects, Route};
 use entrepot_domain::registry::Parts;
-use entrepot_domain::uploads::Finish;
 use entrepot_domain::uploads::token::TokenKeys;
-use entrepot_domain::{Config, Error, Registry, Result};
+use entrepot_domain::uploads::{Expiry, Finish};
+use entrepot_domain::{Config, Error, Registry, Result, layout, maintenance};
 use entrepot_oci::{Digest, Reference};
-use entrepot_storage::SharedDriver;
 use entrepot_storage::signer::StoreSigner;
+use entrepot_storage::{SharedDriver, StorageDriverExt as _};
 use futures_util::future::LocalBoxFuture;
 use futures_util::{Stream, stream};
 
@@ -30,6 +31,8 @@ pub(crate) const POST_AND_PUT: &str = "push a blob, POST+PUT";
 pub(crate) const LARGE: &str = "push a blob of 3 parts, POST+PUT";
 pub(crate) const IMAGE: &str = "push an image of 3 blobs that are there, one tag";
 pub(crate) const AGAIN: &str = "push it again";
+
+pub(crate) const PURGE: &str = "purge of old uploads, every 24 h, none there";
 
 /// Parts of the large blob in the tables.
 pub(crate) const PARTS: u64 = 3;
@@ -286,12 +289,29 @@ async fn deletes<M: Meter>(fresh: &impl Fn() -> M, rows: &mut Vec<Row<M::Spent>>
     rows.push(till.once("delete a blob", delete).await);
 }
 
+/// What a process asks for without a client, over a store that has an image and nothing that is old.
+async fn by_itself<M: Meter>(fresh: &impl Fn() -> M, rows: &mut Vec<Row<M::Spent>>) {
+    let till = with_image(fresh()).await;
+    maintenance::ensure_layout(till.cold().await.store()).await.unwrap();
+    let look = |registry: Registry| async move {
+        assert!(registry.store().stat_if_present(&layout::layout()).await?.is_some());
+        Ok(())
+    };
+    rows.push(till.twice("health check, every 10 s if it is on", look).await);
+    let (sessions, orphans) = (Duration::from_secs(7 * 86_400), Duration::from_secs(8 * 86_400));
+    let expire = |registry: Registry| async move {
+        registry.expire(&Expiry { sessions, orphans, dry_run: false }).await
+    };
+    rows.push(till.twice(PURGE, expire).await);
+}
+
 /// What each operation asks of stores that `fresh` makes, in the order of the tables.
 pub(crate) async fn measure<M: Meter>(fresh: impl Fn() -> M) -> Vec<Row<M::Spent>> {
     let mut rows = Vec::new();
     pulls(&fresh, &mut rows).await;
     pushes(&fresh, &mut rows).await;
     deletes(&fresh, &mut rows).await;
+    by_itself(&fresh, &mut rows).await;
     rows
 }
 

@@ -66,6 +66,8 @@
 //! On Azurite 3.37, by the tests: the whole contract with an account key, below a root directory, with
 //! failures that are retried, and with tokens over https; refused conditions; checksums; both kinds of
 //! signed URL with and without ranges, changed and ended; that no log holds a secret.
+//! By the binary (`tests/stores/journey.rs`): push, redirected pull and delete, with a key, and over https
+//! with a managed identity whose endpoint is a stand-in for App Service's.
 //!
 //! Only Azure can show, and **has not been asked yet**:
 //!

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::registry::Inner;
 
 mod content;
+mod envelope;
 mod manifest;
 mod session;
 mod tag;
@@ -39,8 +40,21 @@ impl Serialize for Nonce {
 
 impl<'de> Deserialize<'de> for Nonce {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        u128::from_str_radix(&text, 16).map(Nonce).map_err(serde::de::Error::custom)
+        deserializer.deserialize_str(NonceVisitor)
+    }
+}
+
+struct NonceVisitor;
+
+impl serde::de::Visitor<'_> for NonceVisitor {
+    type Value = Nonce;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("hexadecimal digits")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Nonce, E> {
+        u128::from_str_radix(text, 16).map(Nonce).map_err(E::custom)
     }
 }
 
@@ -136,39 +150,13 @@ pub(crate) struct Draft {
     _prepared: PreparedPut,
 }
 
-/// The JSON of a record: its fields beside version and nonce.
-#[derive(Serialize)]
-struct Envelope<'a, T> {
-    v: u32,
-    nonce: Nonce,
-    #[serde(flatten)]
-    record: &'a T,
-}
-
-/// What every record has. Read on its own: records are read far more often than written, and reading
-/// flattened fields builds a tree of everything first.
-#[derive(Deserialize)]
-struct Head {
-    v: u32,
-    nonce: Nonce,
-}
-
-/// The record format this build writes, and the newest it reads.
-const FORMAT: u32 = 1;
-
 pub(crate) fn decode_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, Nonce), String> {
-    let malformed = |error: serde_json::Error| error.to_string();
-    let head: Head = serde_json::from_slice(bytes).map_err(malformed)?;
-    if head.v > FORMAT {
-        return Err(format!("written in format {}, this build reads up to {FORMAT}", head.v));
-    }
-    Ok((serde_json::from_slice(bytes).map_err(malformed)?, head.nonce))
+    envelope::read(bytes)
 }
 
 /// Writes JSON, padded with spaces so that its length plus `extra` tells `class`.
 pub(crate) fn encode_json<T: Serialize>(record: &T, nonce: Nonce, class: Class, extra: usize) -> Vec<u8> {
-    let mut text = serde_json::to_vec(&Envelope { v: FORMAT, nonce, record })
-        .expect("records are made of strings and numbers");
+    let mut text = envelope::write(record, nonce);
     while Class::of_size((text.len() + extra) as u64) != class {
         text.push(b' ');
     }

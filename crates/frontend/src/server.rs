@@ -157,8 +157,8 @@ fn fixed_headers(config: &Config) -> Result<Vec<(HeaderName, Vec<HeaderValue>)>,
     Ok(kept.into_iter().chain(configured).collect())
 }
 
-/// Threads for calls that wait, over all workers. Idle ones are woken in turn, so that none ever ends while
-/// there is work: a burst on a slow machine would leave hundreds, each with memory of the allocator's own.
+/// Threads for calls that wait, over all workers: names looked up, URLs signed. A store on disk has its own.
+/// Idle ones are woken in turn, so that none ever ends while there is work, and each costs memory.
 const BLOCKING_THREADS: usize = 64;
 
 /// How many workers there will be.

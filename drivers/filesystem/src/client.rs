@@ -8,7 +8,6 @@ use entrepot_storage::{Error, ErrorKind, Key, Result};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, fstat, mkdirat};
 use rustix::io::Errno;
-use tokio::sync::Semaphore;
 
 use crate::buffers::Buffers;
 use crate::config::MIN_THREADS;
@@ -21,6 +20,7 @@ use crate::instance::{Instance, sweep};
 use crate::lock::KeyLocks;
 use crate::probe::{Abilities, Refusal, probe};
 use crate::resolve::{DIRECTORY, Resolver};
+use crate::threads::Threads;
 use crate::{Config, NAME, OpenError, staging};
 
 /// Where the driver keeps its own files; no key can begin with a dot.
@@ -43,7 +43,7 @@ pub(crate) struct Client {
     /// The filesystem does not know reads that must not wait.
     pub(crate) lacks_nowait: AtomicBool,
     unsynced: Unsynced,
-    threads: Arc<Semaphore>,
+    threads: Threads,
 }
 
 impl Client {
@@ -66,6 +66,11 @@ impl Client {
             Refusal::Lacks(lacks) => OpenError::Unfit { path: path.into(), lacks },
             Refusal::Failed(doing, errno) => io(doing)(errno),
         })?;
+        let threads = Threads::new(config.max_threads.max(MIN_THREADS)).map_err(|source| OpenError::Io {
+            path: path.into(),
+            doing: "making room for threads",
+            source,
+        })?;
         Ok(Self {
             buffers: Buffers::default(),
             hot: Hot::new(&tmp, &instance.temporary_name()),
@@ -80,7 +85,7 @@ impl Client {
             drafts: Drafts::default(),
             lacks_nowait: AtomicBool::new(false),
             unsynced: Unsynced::default(),
-            threads: Arc::new(Semaphore::new(config.max_threads.max(MIN_THREADS))),
+            threads,
         })
     }
 
@@ -106,41 +111,19 @@ impl Client {
         }
     }
 
-    /// Does what may wait for the disk on a thread of its own, when one is free.
-    ///
-    /// A caller that goes away does not stop it: the work is done to its end, and keeps its place until
-    /// then.
+    /// Does what may wait for the disk on a thread that may, see [`Threads::run`].
     pub(crate) async fn run<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let retryable = ErrorKind::Backend { retryable: true };
-        let place = Arc::clone(&self.threads)
-            .acquire_owned()
-            .await
-            .map_err(|closed| Error::new(NAME, retryable).because(closed))?;
         let client = Arc::clone(self);
-        let task = tokio::task::spawn_blocking(move || {
-            let outcome = work(&client);
-            drop(place);
-            outcome
-        });
-        task.await.map_err(|lost| Error::new(NAME, retryable).because(lost))?
+        self.threads.run(move || work(&client)).await
     }
 
     /// Does it some time on a thread of its own, if one is free now. Answers whether it will be done.
     pub(crate) fn run_if_free(self: &Arc<Self>, work: impl FnOnce(&Self) + Send + 'static) -> bool {
-        let (Ok(place), Ok(runtime)) =
-            (Arc::clone(&self.threads).try_acquire_owned(), tokio::runtime::Handle::try_current())
-        else {
-            return false;
-        };
         let client = Arc::clone(self);
-        runtime.spawn_blocking(move || {
-            work(&client);
-            drop(place);
-        });
-        true
+        self.threads.run_if_free(move || work(&client))
     }
 }
 

@@ -38,6 +38,7 @@ mod probe;
 mod read;
 mod resolve;
 mod staging;
+mod threads;
 mod upload;
 mod write;
 

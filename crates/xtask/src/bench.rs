@@ -17,6 +17,7 @@ mod product;
 mod report;
 mod row;
 mod setup;
+mod soak;
 mod store;
 mod subject;
 mod target;
@@ -78,6 +79,9 @@ pub(crate) struct Arguments {
     /// Fails where a target is missed; without, only where a measurement fails
     #[arg(long)]
     check: bool,
+    /// Mixed load for so many minutes instead: is memory flat?
+    #[arg(long, value_name = "MINUTES", conflicts_with_all = ["rows", "store", "peer"], value_parser = clap::value_parser!(u32).range(1..))]
+    soak: Option<u32>,
     /// Runs the crates' own micro-benchmarks instead
     #[arg(long, exclusive = true)]
     micro: bool,
@@ -95,13 +99,14 @@ pub(crate) fn run(arguments: &Arguments) -> bool {
     if arguments.micro {
         return run_micro();
     }
-    match measure(arguments) {
-        Ok(outcomes) => conclude(arguments, &outcomes),
-        Err(reason) => {
-            println!("bench: {reason}");
-            false
-        }
-    }
+    let outcome = match arguments.soak {
+        Some(minutes) => soak::run(arguments, minutes),
+        None => measure(arguments).map(|outcomes| conclude(arguments, &outcomes)),
+    };
+    outcome.unwrap_or_else(|reason| {
+        println!("bench: {reason}");
+        false
+    })
 }
 
 fn list() {

@@ -25,6 +25,11 @@ pub(super) fn get(url: &str, accept: Option<&str>) -> Result<Answer, String> {
     answer(url, agent().get(url).header("accept", accept.unwrap_or("*/*")).call())
 }
 
+/// A DELETE.
+pub(super) fn delete(url: &str) -> Result<Answer, String> {
+    answer(url, agent().delete(url).call())
+}
+
 /// A HEAD.
 pub(super) fn head_of(url: &str) -> Result<Answer, String> {
     answer(url, agent().head(url).call())

@@ -61,18 +61,21 @@ pub fn log(config: &config::Log) -> LogConfig {
 
 /// Opens the configured store and puts the decorators around it.
 pub async fn store(config: &config::Storage, counted: &Arc<Metrics>) -> Result<SharedDriver, AssemblyError> {
-    Ok(decorate(stores::open(config, &config::Process).await?.driver, counted))
+    Ok(decorate(stores::open(&config.backend, &config::Process).await?.driver, counted))
 }
 
 /// Puts the decorators around a driver: counted at the very outside, so that what is counted is what the
 /// registry asked for; retries within the deadline of no single attempt.
 pub fn decorate(driver: SharedDriver, counted: &Arc<Metrics>) -> SharedDriver {
-    let name = driver.name();
+    let recorder = Arc::new(StoreCalls { metrics: Arc::clone(counted), driver: driver.name() });
+    Arc::new(metrics::Metrics::new(steadied(driver), recorder))
+}
+
+/// A driver whose calls are bounded, have deadlines, and are retried.
+pub(crate) fn steadied(driver: SharedDriver) -> SharedDriver {
     let bounded = Arc::new(limit::Limit::new(driver, limit::Limits::default()));
     let timed = Arc::new(timeout::Timeout::new(bounded, timeout::Timeouts::default()));
-    let retried = Arc::new(retry::Retry::new(timed, retry::RetryPolicy::default()));
-    let recorder = Arc::new(StoreCalls { metrics: Arc::clone(counted), driver: name });
-    Arc::new(metrics::Metrics::new(retried, recorder))
+    Arc::new(retry::Retry::new(timed, retry::RetryPolicy::default()))
 }
 
 /// Makes the registry over `store`. Writes the layout record of an empty store and refuses one that a
@@ -89,7 +92,8 @@ pub async fn registry(config: &Config, store: SharedDriver) -> Result<Registry, 
             })?
         }
     };
-    let settings = domain(config, &store)?;
+    let redirects = crate::redirects::assemble(config, &store, &config::Process).await?;
+    let settings = entrepot_domain::Config { redirects, ..domain(config)? };
     Ok(Registry::new(Parts {
         store,
         cache: cache(&config.storage.cache),
@@ -114,7 +118,7 @@ fn cache(config: &config::Cache) -> Arc<dyn Cache> {
     Arc::new(MemoryCache::new(entrepot_cache::Config { capacity_bytes: capacity, ..defaults }))
 }
 
-fn domain(config: &Config, store: &SharedDriver) -> Result<entrepot_domain::Config, AssemblyError> {
+fn domain(config: &Config) -> Result<entrepot_domain::Config, AssemblyError> {
     let Config { storage, uploads, limits, .. } = config;
     let defaults = entrepot_domain::Config::default();
     Ok(entrepot_domain::Config {
@@ -131,7 +135,6 @@ fn domain(config: &Config, store: &SharedDriver) -> Result<entrepot_domain::Conf
             0 => defaults.tag_lookups_in_flight,
             limit => limit,
         },
-        redirects: crate::redirects::assemble(config, store)?,
         manifests: manifest_rules(config)?,
         ..defaults
     })

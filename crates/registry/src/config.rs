@@ -238,7 +238,7 @@ impl Written {
         let storage = self.storage.settle(settling);
         let http = self.http.settle(settling);
         let middleware = self.middleware.settle(settling);
-        storage::check_names(&storage.redirect, &middleware, settling);
+        storage::check_rules(&storage.redirect, &middleware, &storage.backend, settling);
         Config {
             log: self.log.settle(),
             uploads: self.uploads.settle(storage.maintenance.upload_purging, settling),

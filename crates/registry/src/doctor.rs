@@ -58,7 +58,7 @@ pub async fn examine(loaded: &Loaded) -> Diagnosis {
     let config = &loaded.config;
     let mut diagnosis = Diagnosis::default();
     diagnosis.add("configuration", configuration(loaded));
-    let opened = match stores::open(&config.storage, &config::Process).await {
+    let opened = match stores::open(&config.storage.backend, &config::Process).await {
         Ok(opened) => opened,
         Err(error) => {
             let remedy = "correct what it names below `storage`";

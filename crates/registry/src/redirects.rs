@@ -10,15 +10,21 @@ use entrepot_storage::SharedDriver;
 use entrepot_storage::signer::{StoreSigner, UrlSigner};
 use regex::Regex;
 
-use crate::assemble::AssemblyError;
+use crate::assemble::{self, AssemblyError};
 use crate::config::{
     self, AwsFilter, Backend, Config, FilterBy, Network, RedirectAction, RedirectRule, StorageMiddleware,
+    Surroundings,
 };
+use crate::stores;
 use aws_ranges::AwsRanges;
 
 /// The rules for pulls over `store`. A store without URLs of its own serves everything through the
 /// registry, unless something in front of it is configured.
-pub fn assemble(config: &Config, store: &SharedDriver) -> Result<Redirects, AssemblyError> {
+pub async fn assemble(
+    config: &Config,
+    store: &SharedDriver,
+    surroundings: &dyn Surroundings,
+) -> Result<Redirects, AssemblyError> {
     let settings = &config.storage.redirect;
     let mut redirects = Redirects { lifetime: settings.ttl, ..Redirects::default() };
     if settings.disable {
@@ -40,7 +46,10 @@ pub fn assemble(config: &Config, store: &SharedDriver) -> Result<Redirects, Asse
     for rule in &settings.rules {
         let route = match &rule.action {
             RedirectAction::Proxy => Route::Proxy,
-            RedirectAction::Presign => own.clone(),
+            RedirectAction::Presign => match &rule.endpoint {
+                Some(endpoint) => signed_for(endpoint, &config.storage.backend, surroundings).await?,
+                None => own.clone(),
+            },
             RedirectAction::Cdn(name) => {
                 let found = middlewares.iter().rev().find(|(known, _)| known == name);
                 found.map_or(Route::Proxy, |(_, route)| route.clone())
@@ -53,6 +62,18 @@ pub fn assemble(config: &Config, store: &SharedDriver) -> Result<Redirects, Asse
         redirects.rules.extend(near_the_bucket(&last.filter).map(|pattern| (pattern, own)));
     }
     Ok(redirects)
+}
+
+/// To the store at another endpoint. URLs are signed for the host they name, so that takes a driver of its
+/// own, which is used for nothing else.
+async fn signed_for(
+    endpoint: &str,
+    backend: &Backend,
+    surroundings: &dyn Surroundings,
+) -> Result<Route, AssemblyError> {
+    let Some(backend) = backend.reached_at(endpoint) else { return Ok(Route::Proxy) };
+    let store = assemble::steadied(stores::open(&backend, surroundings).await?.driver);
+    Ok(Route::Signed(Arc::new(StoreSigner(store))))
 }
 
 fn make(
@@ -149,8 +170,11 @@ fn expression(glob: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, SystemTime};
+
     use entrepot_domain::redirects::Reader;
     use entrepot_driver_memory::MemoryDriver;
+    use entrepot_storage::PresignOptions;
 
     use super::*;
     use crate::config::{Imagined, Leniency};
@@ -160,7 +184,14 @@ mod tests {
         let around = Imagined::nothing().file("/config.yml", &text);
         let path = std::path::Path::new("/config.yml");
         let loaded = config::load(Some(path), Leniency::Strict, &around).expect("a good configuration");
-        assemble(&loaded.config, &MemoryDriver::new().shared())
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let store = match &loaded.config.storage.backend {
+                Backend::Inmemory(_) => MemoryDriver::new().shared(),
+                backend => stores::open(backend, &around).await.unwrap().driver,
+            };
+            assemble(&loaded.config, &store, &around).await
+        })
     }
 
     /// Where a pull goes: the index of the rule, or none for what holds otherwise.
@@ -218,6 +249,46 @@ mod tests {
 
         assert!(matches!(off.otherwise, Route::Proxy));
         assert!(matches!(on.otherwise, Route::Signed(_)));
+    }
+
+    #[test]
+    fn clients_of_one_network_are_sent_to_an_endpoint_of_their_own() {
+        let redirects = assembled(
+            "storage:\n  s3: {bucket: images, region: eu-central-1, accesskey: AKIA, secretkey: hidden}\n  redirect:\n    rules:\n    - action: presign\n      networks: [10.0.0.0/8]\n      endpoint: https://s3.internal.example\n",
+        )
+        .unwrap();
+        let url = |route: &Route| match route {
+            Route::Signed(signer) => {
+                let key = "data/ab/object".parse().unwrap();
+                let options = PresignOptions {
+                    signed_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+                    expires_in: Duration::from_secs(600),
+                    content_type: None,
+                };
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(signer.sign(&key, &options)).unwrap().unwrap().url
+            }
+            Route::Proxy => "nowhere".to_owned(),
+        };
+
+        assert_eq!(decided(&redirects, "a", 1, "10.1.1.1", ""), Some(0));
+        assert_eq!(decided(&redirects, "a", 1, "192.0.2.1", ""), None);
+        assert!(url(&redirects.rules[0].1).contains("s3.internal.example/"));
+        assert!(url(&redirects.otherwise).contains("amazonaws.com/"));
+    }
+
+    #[test]
+    fn an_endpoint_wants_a_rule_and_a_store_that_send_clients_there() {
+        for storage in [
+            "storage:\n  inmemory:\n  redirect: {rules: [{action: presign, endpoint: https://a.example}]}\n",
+            "storage:\n  s3: {bucket: b, region: r}\n  redirect: {rules: [{action: proxy, endpoint: https://a.example}]}\n",
+        ] {
+            let text = format!("version: 0.1\nauth: none\n{storage}");
+            let around = Imagined::nothing().file("/config.yml", &text);
+            let refused = config::load(Some("/config.yml".as_ref()), Leniency::Strict, &around).unwrap_err();
+
+            assert!(format!("{refused}").contains("rules[0].endpoint"), "{refused}");
+        }
     }
 
     #[test]

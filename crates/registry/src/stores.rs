@@ -26,11 +26,8 @@ pub struct Opened {
 
 /// Opens the configured store. Asks none of the cloud stores anything: whether they can be reached shows
 /// with the first request.
-pub async fn open(
-    config: &config::Storage,
-    surroundings: &dyn Surroundings,
-) -> Result<Opened, AssemblyError> {
-    match &config.backend {
+pub async fn open(backend: &Backend, surroundings: &dyn Surroundings) -> Result<Opened, AssemblyError> {
+    match backend {
         Backend::Filesystem(settings) => {
             let settings = entrepot_driver_filesystem::Config {
                 root_directory: settings.root_directory.clone(),

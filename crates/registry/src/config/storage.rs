@@ -19,7 +19,7 @@ pub use gcs::{Gcs, GcsAccess, GcsHmac, GcsKey};
 pub use redirect::{
     AwsFilter, Cloudfront, FilterBy, Middleware, Redirect, RedirectAction, RedirectRule, StorageMiddleware,
 };
-pub(super) use redirect::{WrittenMiddleware, check_names};
+pub(super) use redirect::{WrittenMiddleware, check_rules};
 pub use s3::{S3, S3Keys};
 
 /// The directory used when nothing was written about storage.
@@ -88,6 +88,22 @@ pub enum Backend {
     Azure(Box<Azure>),
     /// Google Cloud Storage.
     Gcs(Box<Gcs>),
+}
+
+impl Backend {
+    /// The same store where clients reach it at `endpoint`; nothing where they cannot be sent to it.
+    #[must_use]
+    pub fn reached_at(&self, endpoint: &str) -> Option<Backend> {
+        let mut backend = self.clone();
+        let redirected = match &mut backend {
+            Backend::Filesystem(_) | Backend::Inmemory(_) => return None,
+            Backend::S3(settings) => &mut settings.redirect_endpoint,
+            Backend::Azure(settings) => &mut settings.redirect_endpoint,
+            Backend::Gcs(settings) => &mut settings.redirect_endpoint,
+        };
+        *redirected = Some(endpoint.to_owned());
+        Some(backend)
+    }
 }
 
 /// A directory.

@@ -45,6 +45,9 @@ pub(super) const KEYS: &[Key] = &[
         .ours()
         .required()
         .example("proxy"),
+    Key::new("storage.redirect.rules[].endpoint", Kind::Text, "With `presign`: the address these clients reach the store at, instead of the store's `redirectendpoint`. A private endpoint for one network, the public one for the rest.")
+        .ours()
+        .example("https://bucket.vpce-1a2b3c4d.s3.eu-central-1.vpce.amazonaws.com"),
     Key::new("storage.redirect.rules[].networks", Kind::Texts, "Only clients in these networks. Behind a proxy, `http.trusted_proxies` has to name it.")
         .ours()
         .example("[10.0.0.0/8, fd00::/8]"),

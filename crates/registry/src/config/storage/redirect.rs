@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::Backend;
 use crate::config::duration;
 use crate::config::network::Network;
 use crate::config::settle::Settling;
@@ -26,6 +27,7 @@ pub(super) struct Written {
 #[serde(deny_unknown_fields)]
 struct WrittenRule {
     action: String,
+    endpoint: Option<String>,
     #[serde(default)]
     networks: Vec<String>,
     #[serde(default)]
@@ -56,6 +58,9 @@ pub struct Redirect {
 pub struct RedirectRule {
     /// Where they go.
     pub action: RedirectAction,
+    /// The store's endpoint for these clients, instead of its `redirectendpoint`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
     /// The client's networks.
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "as_texts")]
     pub networks: Vec<Network>,
@@ -128,8 +133,12 @@ impl WrittenRule {
         {
             settling.refuse(&path("user_agent"), error.to_string());
         }
+        if self.endpoint.is_some() && action != RedirectAction::Presign {
+            settling.refuse(&path("endpoint"), "only `presign` sends clients to the store");
+        }
         RedirectRule {
             action,
+            endpoint: self.endpoint,
             networks: settling.accept_all(&path("networks"), &self.networks, Network::parse),
             repositories: self.repositories,
             user_agent: self.user_agent,
@@ -305,20 +314,26 @@ impl WrittenMiddleware {
     }
 }
 
-/// A rule that sends pulls to a middleware nobody described would send them nowhere.
-pub(in crate::config) fn check_names(
+/// A rule that sends pulls to a middleware nobody described, or to another endpoint of a store that has none,
+/// would send them nowhere.
+pub(in crate::config) fn check_rules(
     redirect: &Redirect,
     middleware: &Middleware,
+    backend: &Backend,
     settling: &mut Settling<'_>,
 ) {
     for (index, rule) in redirect.rules.iter().enumerate() {
+        let path = |key: &str| format!("storage.redirect.rules[{index}].{key}");
         if let RedirectAction::Cdn(name) = &rule.action
             && !middleware.storage.iter().any(|one| one.name() == name)
         {
-            settling.refuse(
-                &format!("storage.redirect.rules[{index}].action"),
-                format!("`middleware.storage` has nothing that is called `{name}`"),
-            );
+            let message = format!("`middleware.storage` has nothing that is called `{name}`");
+            settling.refuse(&path("action"), message);
+        }
+        if let Some(endpoint) = &rule.endpoint
+            && backend.reached_at(endpoint).is_none()
+        {
+            settling.refuse(&path("endpoint"), "clients cannot be sent to this kind of store");
         }
     }
 }

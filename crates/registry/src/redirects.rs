@@ -2,6 +2,7 @@
 
 mod aws_ranges;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use entrepot_domain::redirects::{Pull, PullPattern, Redirects, Route};
@@ -47,7 +48,9 @@ pub async fn assemble(
         let route = match &rule.action {
             RedirectAction::Proxy => Route::Proxy,
             RedirectAction::Presign => match &rule.endpoint {
-                Some(endpoint) => signed_for(endpoint, &config.storage.backend, surroundings).await?,
+                Some(endpoint) => signed_for(endpoint, &config.storage.backend, surroundings)
+                    .await?
+                    .map_or(Route::Proxy, Route::Signed),
                 None => own.clone(),
             },
             RedirectAction::Cdn(name) => {
@@ -64,16 +67,52 @@ pub async fn assemble(
     Ok(redirects)
 }
 
-/// To the store at another endpoint. URLs are signed for the host they name, so that takes a driver of its
-/// own, which is used for nothing else.
+/// Where clients may be sent.
+pub struct Destination {
+    /// What to call it.
+    pub name: String,
+    /// Whether it is the store itself, at the address everybody is given.
+    pub is_own: bool,
+    /// What makes its URLs.
+    pub signer: Arc<dyn UrlSigner>,
+}
+
+/// Everywhere the configuration may send clients, each place once.
+pub async fn destinations(
+    config: &Config,
+    store: &SharedDriver,
+    surroundings: &dyn Surroundings,
+) -> Result<Vec<Destination>, AssemblyError> {
+    let own: Arc<dyn UrlSigner> = Arc::new(StoreSigner(Arc::clone(store)));
+    let mut found = Vec::new();
+    if store.capabilities().presign {
+        found.push(Destination { name: "the store".into(), is_own: true, signer: Arc::clone(&own) });
+    }
+    let backend = &config.storage.backend;
+    for (index, middleware) in config.middleware.storage.iter().enumerate() {
+        let signer = make(middleware, index, backend, &own)?;
+        found.push(Destination { name: middleware.name().into(), is_own: false, signer });
+    }
+    let endpoints: BTreeSet<&String> =
+        config.storage.redirect.rules.iter().filter_map(|rule| rule.endpoint.as_ref()).collect();
+    for endpoint in endpoints {
+        if let Some(signer) = signed_for(endpoint, backend, surroundings).await? {
+            found.push(Destination { name: format!("the store at {endpoint}"), is_own: false, signer });
+        }
+    }
+    Ok(found)
+}
+
+/// URLs of the store at another endpoint. They are signed for the host they name, so that takes a driver of
+/// its own, which is used for nothing else.
 async fn signed_for(
     endpoint: &str,
     backend: &Backend,
     surroundings: &dyn Surroundings,
-) -> Result<Route, AssemblyError> {
-    let Some(backend) = backend.reached_at(endpoint) else { return Ok(Route::Proxy) };
+) -> Result<Option<Arc<dyn UrlSigner>>, AssemblyError> {
+    let Some(backend) = backend.reached_at(endpoint) else { return Ok(None) };
     let store = assemble::steadied(stores::open(&backend, surroundings).await?.driver);
-    Ok(Route::Signed(Arc::new(StoreSigner(store))))
+    Ok(Some(Arc::new(StoreSigner(store))))
 }
 
 fn make(

@@ -185,7 +185,7 @@ impl ObjectStore {
                 if let Some(address) = self.through {
                     config.endpoint = Some(format!("http://{address}"));
                 }
-                Arc::new(gcs::GcsDriver::open(config).expect("the settings go together"))
+                Arc::new(gcs::GcsDriver::open(config).await.expect("the settings go together"))
             }
         }
     }

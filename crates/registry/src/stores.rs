@@ -53,7 +53,7 @@ pub async fn open(backend: &Backend, surroundings: &dyn Surroundings) -> Result<
             Ok(Opened { driver, inspection: Box::pin(async move { inspected.inspect().await }) })
         }
         Backend::Gcs(settings) => {
-            let driver = Arc::new(GcsDriver::open(gcs_settings(settings)).map_err(refused)?);
+            let driver = Arc::new(GcsDriver::open(gcs_settings(settings)).await.map_err(refused)?);
             let inspected = Arc::clone(&driver);
             Ok(Opened { driver, inspection: Box::pin(async move { inspected.inspect().await }) })
         }

@@ -13,7 +13,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::config::{Config, PUBLIC_ENDPOINT};
 use crate::credentials::Identity;
-use crate::error::{Refusal, lost, strange};
+use crate::error::{Refusal, answered, lost, strange};
+use crate::library::Library;
 use crate::{NAME, OpenError};
 
 /// What RFC 3986 leaves alone, so that a path and a signature over it have one spelling only.
@@ -37,12 +38,14 @@ const MAX_ANSWER_BYTES: usize = 8 << 20;
 #[derive(Debug)]
 pub(crate) struct Client {
     http: reqwest::Client,
+    pub(crate) library: Library,
     pub(crate) identity: Identity,
     endpoint: String,
     pub(crate) bucket: String,
     /// Empty, or with a slash at its end.
     pub(crate) root: String,
-    kms_key_name: Option<HeaderValue>,
+    pub(crate) kms_key_name: Option<String>,
+    kms_key_header: Option<HeaderValue>,
     pub(crate) timeouts: Timeouts,
 }
 
@@ -77,7 +80,7 @@ impl Request {
 }
 
 impl Client {
-    pub(crate) fn open(config: &Config) -> std::result::Result<Self, OpenError> {
+    pub(crate) async fn open(config: &Config) -> std::result::Result<Self, OpenError> {
         // Where several libraries want a provider, the first one stays; all of ours bring ring.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let agent = match &config.user_agent {
@@ -85,22 +88,26 @@ impl Client {
             None => format!("entrepot/{}", env!("CARGO_PKG_VERSION")),
         };
         let http = reqwest::Client::builder()
-            .user_agent(agent)
+            .user_agent(&agent)
             .http1_only()
             .connect_timeout(CONNECT)
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| OpenError::Client(error.to_string()))?;
-        let kms_key_name = config.kms_key_name.as_deref().map(HeaderValue::from_str).transpose();
+        let kms_key_header = config.kms_key_name.as_deref().map(HeaderValue::from_str).transpose();
         let root = config.root_directory.trim_matches('/');
+        let identity = Identity::open(config)?;
+        let endpoint = base(config.endpoint.as_deref().unwrap_or(PUBLIC_ENDPOINT))?;
         Ok(Self {
             http,
-            identity: Identity::open(config)?,
-            endpoint: base(config.endpoint.as_deref().unwrap_or(PUBLIC_ENDPOINT))?,
+            library: Library::open(&endpoint, &config.bucket, &agent, identity.credentials()).await?,
+            identity,
+            endpoint,
             bucket: config.bucket.clone(),
             root: if root.is_empty() { String::new() } else { format!("{root}/") },
-            kms_key_name: kms_key_name
+            kms_key_name: config.kms_key_name.clone(),
+            kms_key_header: kms_key_header
                 .map_err(|_| OpenError::Config("the KMS key's name is no header value".into()))?,
             timeouts: config.timeouts,
         })
@@ -134,7 +141,7 @@ impl Client {
 
     /// A request that makes an object or begins one, with the key it is to be encrypted with.
     pub(crate) fn creating(&self, request: Request) -> Request {
-        match &self.kms_key_name {
+        match &self.kms_key_header {
             Some(name) => request.header(KMS_KEY, name.clone()),
             None => request,
         }
@@ -179,6 +186,14 @@ impl Client {
         };
         within(limit, work).await
     }
+}
+
+/// Waits for a request of the library's, within `limit`.
+pub(crate) async fn ask<T>(
+    limit: Duration,
+    request: impl Future<Output = google_cloud_storage::Result<T>>,
+) -> Result<std::result::Result<T, Refusal>> {
+    within(limit, async { answered(request.await) }).await
 }
 
 /// Bounds one attempt.

@@ -101,6 +101,11 @@ impl Identity {
         Ok(Self { credentials, signing })
     }
 
+    /// What requests are made with, or nothing where they are anonymous.
+    pub(crate) fn credentials(&self) -> Option<Credentials> {
+        self.credentials.clone()
+    }
+
     /// The headers that say who we are, from memory unless a token is due. `patience` bounds the wait.
     pub(crate) async fn headers(&self, patience: Duration) -> Result<HeaderMap> {
         let Some(credentials) = &self.credentials else { return Ok(HeaderMap::new()) };
@@ -114,7 +119,7 @@ impl Identity {
     }
 }
 
-fn failed(retryable: bool, why: &str) -> Error {
+pub(crate) fn failed(retryable: bool, why: &str) -> Error {
     Error::new(NAME, ErrorKind::Backend { retryable }).because(format!("no credentials: {why}"))
 }
 

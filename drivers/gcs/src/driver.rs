@@ -33,9 +33,9 @@ impl GcsDriver {
     /// on, because the client library renews its tokens there.
     ///
     /// Fails where a setting makes no sense or the credentials cannot be read.
-    pub fn open(config: Config) -> std::result::Result<Self, OpenError> {
+    pub async fn open(config: Config) -> std::result::Result<Self, OpenError> {
         config.check().map_err(OpenError::Config)?;
-        let client = Client::open(&config)?;
+        let client = Client::open(&config).await?;
         let capabilities = Capabilities {
             min_part: MIN_PART_BYTES,
             preferred_part: config.part_bytes,

@@ -9,10 +9,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use entrepot_storage::{Error, ErrorKind, Key};
+use google_cloud_gax::error::CredentialsError;
+use google_cloud_gax::error::rpc::StatusDetails;
+use google_cloud_storage::error::WriteError;
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 
 use crate::NAME;
+use crate::credentials::failed;
 
 /// Why a driver could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -69,12 +73,25 @@ struct JsonErrorItem {
 
 impl Refusal {
     pub(crate) fn read(status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Self {
-        let retry_after = headers
-            .get(header::RETRY_AFTER)
-            .and_then(|value| value.to_str().ok()?.trim().parse().ok())
-            .map(Duration::from_secs);
         let (code, message) = explanation(&String::from_utf8_lossy(body));
-        Self { status, code, message, retry_after }
+        Self { status, code, message, retry_after: retry_after(headers) }
+    }
+
+    /// The store's answer in an error of the library's, where there was one.
+    fn in_error(error: &google_cloud_storage::Error) -> Option<Self> {
+        let status = StatusCode::from_u16(error.http_status_code()?).ok()?;
+        let none = HeaderMap::new();
+        let headers = error.http_headers().unwrap_or(&none);
+        let Some(told) = error.status() else {
+            return Some(Self::read(status, headers, error.http_payload().unwrap_or(&Bytes::new())));
+        };
+        // The library has read the JSON, and calls each of its reasons a detail.
+        let reasons = told.details.iter().filter_map(|detail| match detail {
+            StatusDetails::ErrorInfo(info) => Some(info.reason.clone()),
+            _ => None,
+        });
+        let (code, message) = (reasons.into_iter().next().unwrap_or_default(), told.message.clone());
+        Some(Self { status, code, message, retry_after: retry_after(headers) })
     }
 
     /// Whether the store itself says that there is no such object.
@@ -143,6 +160,11 @@ impl std::fmt::Display for Refusal {
     }
 }
 
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
 fn explanation(body: &str) -> (String, String) {
     if let Ok(JsonError { error }) = serde_json::from_str(body) {
         let reason = error.errors.into_iter().next().map(|item| item.reason).unwrap_or_default();
@@ -172,6 +194,53 @@ pub(crate) fn lost(error: reqwest::Error) -> Error {
         source = inner.source();
     }
     Error::new(NAME, ErrorKind::Backend { retryable }).because(words)
+}
+
+/// What became of a request of the library's: a success, the store's refusal, or no answer.
+pub(crate) fn answered<T>(
+    outcome: google_cloud_storage::Result<T>,
+) -> Result<std::result::Result<T, Refusal>, Error> {
+    outcome.map(Ok).or_else(|error| match Refusal::in_error(&error) {
+        Some(refusal) => Ok(Err(refusal)),
+        None => Err(unanswered(&error)),
+    })
+}
+
+/// A request of the library's that got no answer, or one that makes no sense. The outcome of a write is
+/// unknown.
+pub(crate) fn unanswered(error: &google_cloud_storage::Error) -> Error {
+    let source = std::error::Error::source(error);
+    if error.is_authentication() {
+        let cause = source.and_then(|source| source.downcast_ref::<CredentialsError>());
+        return failed(cause.is_some_and(CredentialsError::is_transient), &words(error));
+    }
+    if let Some(WriteError::ChecksumMismatch { mismatch, .. }) =
+        source.and_then(|source| source.downcast_ref::<WriteError>())
+    {
+        return strange(format!("the store holds other bytes than were sent: {mismatch}"));
+    }
+    let retryable = !error.is_binding();
+    Error::new(NAME, ErrorKind::Backend { retryable }).because(words(error))
+}
+
+/// What is behind an error of the library's, from the outside in. An error of the HTTP client is passed over
+/// and what is behind it is not: its own words are an address.
+fn words(error: &google_cloud_storage::Error) -> String {
+    let mut words = match () {
+        () if error.is_authentication() => "no token",
+        () if error.is_connect() => "no connection",
+        () if error.is_timeout() => "no answer in time",
+        () => "no answer that could be used",
+    }
+    .to_owned();
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        if !inner.is::<reqwest::Error>() {
+            words = format!("{words}: {inner}");
+        }
+        source = inner.source();
+    }
+    words
 }
 
 #[cfg(test)]

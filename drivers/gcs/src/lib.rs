@@ -78,6 +78,7 @@ mod error;
 #[cfg(feature = "fake")]
 pub mod fake;
 mod inspect;
+mod library;
 mod list;
 mod presign;
 mod read;

@@ -308,7 +308,8 @@ mod tests {
             let mut config = config(&vector.bucket);
             config.redirect_endpoint = vector.endpoint;
             config.redirect_bucket_bound = vector.bucket_bound;
-            let (client, presigner) = (Client::open(&config).unwrap(), Presigner::new(&config).unwrap());
+            let (client, presigner) =
+                (Client::open(&config).await.unwrap(), Presigner::new(&config).unwrap());
 
             let options = options(vector.signed_at, vector.expires_in);
             let signed = presigner.sign(&client, &vector.object, &options).await.unwrap().unwrap();
@@ -339,7 +340,7 @@ mod tests {
     async fn iam_is_asked_once_for_a_url_and_again_for_another() {
         let config = config("images");
         let iam = Iam::default();
-        let mut client = Client::open(&config).unwrap();
+        let mut client = Client::open(&config).await.unwrap();
         client.identity.signing = Signing::Remote(Signer::from(iam.clone()));
         let presigner = Presigner::new(&config).unwrap();
         let (key, options) = ("data/a".parse().unwrap(), options(1_800_000_000, 7 * 24 * 3600));

@@ -13,17 +13,17 @@ fn server() -> Server {
     Server::start(Options::new("images")).expect("a port is free")
 }
 
-fn open(server: &Server, root: &str) -> SharedDriver {
+async fn open(server: &Server, root: &str) -> SharedDriver {
     let mut config = server.config();
     config.root_directory = root.into();
-    Arc::new(GcsDriver::open(config).expect("the settings make sense"))
+    Arc::new(GcsDriver::open(config).await.expect("the settings make sense"))
 }
 
 mod on_the_fake {
     async fn subject() -> super::Subject {
         let server = super::server();
         let open = || super::open(&server, "below/a/root");
-        super::Subject::new(open()).with_second(open()).keeping(server)
+        super::Subject::new(open().await).with_second(open().await).keeping(server)
     }
 
     entrepot_storage::conformance_tests!(subject);
@@ -64,8 +64,8 @@ mod on_the_fake_through_failures_that_are_retried {
 
     async fn subject() -> Subject {
         let server = super::server();
-        let open = |seed| through(super::open(&server, ""), seed);
-        Subject::new(open(1)).with_second(open(2)).keeping(server)
+        let open = async |seed| through(super::open(&server, "").await, seed);
+        Subject::new(open(1).await).with_second(open(2).await).keeping(server)
     }
 
     entrepot_storage::conformance_tests!(subject);
@@ -89,12 +89,12 @@ mod on_a_real_bucket {
             }
             return None;
         };
-        let open = || {
+        let open = async || {
             let mut config = entrepot_driver_gcs::Config::new(&bucket);
             config.root_directory = "entrepot-conformance".into();
-            Arc::new(GcsDriver::open(config).expect("the default credentials can be read"))
+            Arc::new(GcsDriver::open(config).await.expect("the default credentials can be read"))
         };
-        Some(Subject::new(open()).with_second(open()))
+        Some(Subject::new(open().await).with_second(open().await))
     }
 
     entrepot_storage::conformance_tests!(subject);

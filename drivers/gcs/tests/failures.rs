@@ -13,8 +13,8 @@ fn server() -> Server {
     Server::start(Options::new("images")).expect("a port is free")
 }
 
-fn open(config: Config) -> GcsDriver {
-    GcsDriver::open(config).expect("the settings make sense")
+async fn open(config: Config) -> GcsDriver {
+    GcsDriver::open(config).await.expect("the settings make sense")
 }
 
 fn key() -> Key {
@@ -38,7 +38,7 @@ async fn a_missing_bucket_is_a_failure_and_no_absence() {
     let server = server();
     let mut config = server.config();
     config.bucket = "others".into();
-    let driver = open(config);
+    let driver = open(config).await;
 
     let kinds = [
         kind(driver.stat(&key()).await),
@@ -58,7 +58,7 @@ async fn who_says_nothing_is_refused_and_told_so() {
     let server = server();
     let mut config = server.config();
     config.credentials = CredentialSource::Anonymous;
-    let driver = open(config);
+    let driver = open(config).await;
 
     assert!(matches!(kind(driver.stat(&key()).await), ErrorKind::Backend { .. }));
     assert!(!driver.capabilities().presign);
@@ -67,7 +67,7 @@ async fn who_says_nothing_is_refused_and_told_so() {
 #[tokio::test]
 async fn a_store_that_asks_for_patience_is_heard() {
     let server = server();
-    let driver = open(server.config());
+    let driver = open(server.config()).await;
 
     for status in [429, 503] {
         server.fail(Operation::Put, 1, Effect::FailBefore { status, retry_after: Some(3) });
@@ -81,7 +81,7 @@ async fn a_store_that_asks_for_patience_is_heard() {
 async fn a_lost_answer_to_a_write_is_settled_by_asking_again() {
     let server = server();
     let policy = RetryPolicy { first_pause: Duration::from_millis(1), ..RetryPolicy::default() };
-    let driver = Retry::new(Arc::new(open(server.config())), policy);
+    let driver = Retry::new(Arc::new(open(server.config()).await), policy);
     server.fail(Operation::Put, 1, Effect::HangUpAfter);
 
     let again = driver.put(&key(), Bytes::from_static(b"x"), PutMode::IfAbsent).await;
@@ -97,7 +97,7 @@ async fn a_lost_answer_to_a_write_is_settled_by_asking_again() {
 async fn a_completion_whose_answer_was_lost_may_be_repeated() {
     for lost in [Effect::HangUpAfter, Effect::FailAfter { status: 500 }] {
         let server = server();
-        let driver = open(server.config());
+        let driver = open(server.config()).await;
         let upload = driver.upload_begin(&key()).await.expect("it begins");
         let part = driver.upload_part(&upload, 1, vec![Bytes::from_static(b"abc")]).await.expect("a part");
         server.fail(Operation::UploadComplete, 1, lost);
@@ -113,7 +113,7 @@ async fn a_completion_whose_answer_was_lost_may_be_repeated() {
 #[tokio::test]
 async fn a_body_that_is_cut_fails_in_the_middle() {
     let server = server();
-    let driver = open(server.config());
+    let driver = open(server.config()).await;
     put(&driver, b"0123456789").await.expect("it is put");
     server.fail(Operation::Get, 1, Effect::CutBody { after: 4 });
 
@@ -124,7 +124,7 @@ async fn a_body_that_is_cut_fails_in_the_middle() {
 #[tokio::test]
 async fn bytes_that_change_on_their_way_are_noticed() {
     let server = server();
-    let driver = open(server.config());
+    let driver = open(server.config()).await;
     put(&driver, b"0123456789").await.expect("it is put");
     server.fail(Operation::Get, 1, Effect::FlipByte { at: 4 });
 
@@ -136,7 +136,7 @@ async fn a_store_that_does_not_answer_is_given_up() {
     let server = server();
     let mut config = server.config();
     config.timeouts.call = Duration::from_millis(50);
-    let driver = open(config);
+    let driver = open(config).await;
     server.fail(Operation::Stat, 1, Effect::Delay(Duration::from_secs(3600)));
 
     let error: Error = driver.stat(&key()).await.expect_err("nobody waits an hour");
@@ -148,7 +148,7 @@ async fn a_store_that_does_not_answer_is_given_up() {
 #[tokio::test]
 async fn a_small_part_in_the_middle_is_refused_for_good() {
     let server = server();
-    let driver = open(server.config());
+    let driver = open(server.config()).await;
     let upload = driver.upload_begin(&key()).await.expect("it begins");
     let mut parts = Vec::new();
     for number in 1..=2 {
@@ -164,7 +164,7 @@ async fn a_small_part_in_the_middle_is_refused_for_good() {
 #[tokio::test]
 async fn every_operation_costs_the_requests_it_should() {
     let server = server();
-    let driver = open(server.config());
+    let driver = open(server.config()).await;
     let version = put(&driver, b"x").await.expect("it is put").version;
     driver.stat(&key()).await.expect("it is there");
     read(&driver).await.expect("it is there");
@@ -194,7 +194,7 @@ async fn every_operation_costs_the_requests_it_should() {
 #[tokio::test]
 async fn an_inspection_of_a_sound_bucket_finds_no_fault() {
     let server = server();
-    let driver = open(server.config());
+    let driver = open(server.config()).await;
 
     let findings = driver.inspect().await;
 
@@ -217,7 +217,7 @@ async fn an_inspection_names_the_permission_that_is_missing() {
     ];
     for (operation, permission) in missing {
         let server = server();
-        let driver = open(server.config());
+        let driver = open(server.config()).await;
         server.fail(operation, u64::MAX, Effect::FailBefore { status: 403, retry_after: None });
 
         let findings = driver.inspect().await;
@@ -230,7 +230,7 @@ async fn an_inspection_names_the_permission_that_is_missing() {
 #[tokio::test]
 async fn settings_that_may_not_be_read_are_a_note() {
     let server = server();
-    let driver = open(server.config());
+    let driver = open(server.config()).await;
     server.fail(Operation::Bucket, 1, Effect::FailBefore { status: 403, retry_after: None });
 
     let findings = driver.inspect().await;

@@ -24,8 +24,8 @@ fn by_hmac(server: &Server) -> Config {
     Config { hmac_key, ..server.config() }
 }
 
-fn open(config: Config) -> GcsDriver {
-    GcsDriver::open(config).expect("the settings make sense")
+async fn open(config: Config) -> GcsDriver {
+    GcsDriver::open(config).await.expect("the settings make sense")
 }
 
 fn key() -> Key {
@@ -64,7 +64,7 @@ fn fetch(url: &str, range: Option<&str>) -> (u16, String, Vec<u8>) {
 async fn a_signed_url_reads_the_object_whole_and_in_ranges() {
     for config in [by_rsa, by_hmac] {
         let server = server();
-        let driver = open(config(&server));
+        let driver = open(config(&server)).await;
         put(&driver, b"0123456789").await;
         let options = lasting(Duration::from_secs(60));
 
@@ -82,7 +82,7 @@ async fn a_signed_url_reads_the_object_whole_and_in_ranges() {
 async fn a_url_that_was_changed_is_refused() {
     for config in [by_rsa, by_hmac] {
         let server = server();
-        let driver = open(config(&server));
+        let driver = open(config(&server)).await;
         put(&driver, b"0123456789").await;
         let SignedUrl { url, .. } = signed(&driver, &lasting(Duration::from_secs(60))).await;
 
@@ -105,7 +105,7 @@ async fn a_url_that_was_changed_is_refused() {
 async fn a_url_that_has_expired_is_refused() {
     for config in [by_rsa, by_hmac] {
         let server = server();
-        let driver = open(config(&server));
+        let driver = open(config(&server)).await;
         put(&driver, b"0123456789").await;
         let mut options = lasting(Duration::from_secs(60));
         options.signed_at -= Duration::from_secs(120);
@@ -125,8 +125,8 @@ async fn two_processes_sign_one_url() {
         let server = server();
         let options = lasting(Duration::from_secs(60));
 
-        let first = signed(&open(config(&server)), &options).await;
-        let second = signed(&open(config(&server)), &options).await;
+        let first = signed(&open(config(&server)).await, &options).await;
+        let second = signed(&open(config(&server)).await, &options).await;
 
         assert_eq!(first, second);
     }
@@ -136,7 +136,7 @@ async fn two_processes_sign_one_url() {
 async fn no_url_lasts_longer_than_google_allows() {
     for config in [by_rsa, by_hmac] {
         let server = server();
-        let driver = open(config(&server));
+        let driver = open(config(&server)).await;
         let options = lasting(Duration::from_secs(30 * 24 * 3600));
 
         let SignedUrl { url, expires_at } = signed(&driver, &options).await;
@@ -154,9 +154,9 @@ async fn urls_name_the_redirect_endpoint() {
     config.redirect_endpoint = Some("https://cdn.example.com/".into());
     let options = lasting(Duration::from_secs(60));
 
-    let shared = signed(&open(config.clone()), &options).await;
+    let shared = signed(&open(config.clone()).await, &options).await;
     config.redirect_bucket_bound = true;
-    let bound = signed(&open(config), &options).await;
+    let bound = signed(&open(config).await, &options).await;
 
     assert!(shared.url.starts_with("https://cdn.example.com/images/below/data/ab/some%3Dblob%2B1?X-Goog-"));
     assert!(bound.url.starts_with("https://cdn.example.com/below/data/ab/some%3Dblob%2B1?X-Goog-"));
@@ -168,7 +168,7 @@ async fn no_secret_is_shown() {
     let hmac = by_hmac(&server);
     let rsa = by_rsa(&server);
 
-    let shown = format!("{hmac:?} {:?} {:?}", open(hmac.clone()), open(rsa));
+    let shown = format!("{hmac:?} {:?} {:?}", open(hmac.clone()).await, open(rsa).await);
 
     for secret in [HMAC.1, "BEGIN PRIVATE KEY", "MIIEvAIBADANBgkqhkiG9w0"] {
         assert!(!shown.contains(secret), "{shown}");

@@ -8,12 +8,15 @@ use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::answers::{Answer, json_refusal, xml_refusal};
+use super::answers::{Answer, json_refusal, text_refusal, xml_refusal};
 use super::faults::Operation;
 use super::store::{NO_SUCH_BUCKET, Store, Stored, Wrong, wrong};
 use crate::client::{HASH, IF_GENERATION, crc_text, number, text, told_crc};
 
+use super::related;
+
 const UNKNOWN: Wrong = wrong(400, "InvalidArgument", "The fake does not know this request.");
+const MALFORMED: Wrong = wrong(400, "parseError", "The parts of the upload make no sense.");
 const NOT_SATISFIABLE: Wrong = wrong(416, "InvalidRange", "The requested range cannot be satisfied.");
 
 /// A request, taken apart.
@@ -24,7 +27,27 @@ pub(super) struct Call {
     bucket: String,
     name: String,
     query: BTreeMap<String, String>,
-    is_json: bool,
+    api: Api,
+}
+
+/// Whose words a request is in, and its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Api {
+    Xml,
+    Json,
+    /// JSON's, about the bytes of an object (`alt=media`).
+    Media,
+    /// JSON's, with the bytes of an object.
+    Upload,
+}
+
+/// What stands before the bytes of an object that is written.
+/// <https://cloud.google.com/storage/docs/json_api/v1/objects/insert>
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Written {
+    content_type: Option<String>,
+    crc32c: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -53,25 +76,27 @@ impl Call {
             .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
             .map(|(name, value)| (decoded(name), decoded(value)))
             .collect();
-        let (bucket, name, is_json) = match path.strip_prefix("/storage/v1/b/") {
-            Some(rest) => {
+        let is_media = query.get("alt").is_some_and(|alt| alt == "media");
+        let json = path.strip_prefix("/storage/v1/b/").map(|rest| (rest, Api::Json));
+        let upload = path.strip_prefix("/upload/storage/v1/b/").map(|rest| (rest, Api::Upload));
+        let (bucket, name, api) = match json.or(upload) {
+            Some((rest, api)) => {
                 let (bucket, rest) = rest.split_once("/o").unwrap_or((rest, "\0"));
-                (bucket, rest.strip_prefix('/').unwrap_or(rest), true)
+                let name = rest.strip_prefix('/').unwrap_or(rest);
+                (bucket, name, if is_media { Api::Media } else { api })
             }
             None => {
                 let path = path.trim_start_matches('/');
                 let (bucket, name) = path.split_once('/').unwrap_or((path, ""));
-                (bucket, name, false)
+                (bucket, name, Api::Xml)
             }
         };
-        let mut call = Self {
-            operation: Operation::Unknown,
-            method: method.clone(),
-            bucket: decoded(bucket),
-            name: decoded(name),
-            query,
-            is_json,
+        let (bucket, name) = match api {
+            Api::Upload => (decoded(bucket), query.get("name").cloned().unwrap_or_default()),
+            _ => (decoded(bucket), decoded(name)),
         };
+        let operation = Operation::Unknown;
+        let mut call = Self { operation, method: method.clone(), bucket, name, query, api };
         call.operation = call.understood();
         call
     }
@@ -82,41 +107,48 @@ impl Call {
 
     fn understood(&self) -> Operation {
         let has = |name: &str| self.query.contains_key(name);
-        match (self.is_json, self.method.as_str(), self.name.as_str()) {
-            (true, "GET", "\0") => Operation::Bucket,
-            (true, "GET", "") => Operation::List,
-            (true, "GET", _) => Operation::Stat,
-            (false, "GET", "") if has("uploads") => Operation::ListUploads,
-            (false, _, "") => Operation::Unknown,
-            (false, "GET", _) if self.is_signed() => Operation::SignedGet,
-            (false, "GET", _) => Operation::Get,
-            (false, "PUT", _) if has("uploadId") => Operation::UploadPart,
-            (false, "PUT", _) => Operation::Put,
-            (false, "POST", _) if has("uploads") => Operation::UploadBegin,
-            (false, "POST", _) if has("uploadId") => Operation::UploadComplete,
-            (false, "DELETE", _) if has("uploadId") => Operation::UploadAbort,
-            (false, "DELETE", _) => Operation::Delete,
+        match (self.api, self.method.as_str(), self.name.as_str()) {
+            (Api::Json, "GET", "\0") => Operation::Bucket,
+            (Api::Json, "GET", "") => Operation::List,
+            (Api::Json, "GET", _) => Operation::Stat,
+            (Api::Upload, "POST", name) if !name.is_empty() && self.value("uploadType") == "multipart" => {
+                Operation::Put
+            }
+            (Api::Xml, "GET", "") if has("uploads") => Operation::ListUploads,
+            (_, _, "" | "\0") => Operation::Unknown,
+            (Api::Media, "GET", _) => Operation::Get,
+            (Api::Xml, "GET", _) if self.is_signed() => Operation::SignedGet,
+            (Api::Xml, "GET", _) => Operation::Get,
+            (Api::Xml, "PUT", _) if has("uploadId") => Operation::UploadPart,
+            (Api::Xml, "POST", _) if has("uploads") => Operation::UploadBegin,
+            (Api::Xml, "POST", _) if has("uploadId") => Operation::UploadComplete,
+            (Api::Xml, "DELETE", _) if has("uploadId") => Operation::UploadAbort,
+            (Api::Xml, "DELETE", _) => Operation::Delete,
             _ => Operation::Unknown,
         }
     }
 
     /// A refusal in the shape of the API that was asked.
     pub(super) fn refuse(&self, wrong: Wrong) -> Answer {
-        if self.is_json { json_refusal(wrong, &self.bucket, &self.name) } else { xml_refusal(wrong) }
+        match self.api {
+            Api::Xml => xml_refusal(wrong),
+            Api::Json | Api::Upload => json_refusal(wrong, &self.bucket, &self.name),
+            Api::Media => text_refusal(wrong, &self.bucket, &self.name),
+        }
     }
 
     /// What an injected failure looks like: Google's codes where there is a well-known one.
     pub(super) fn fail(&self, status: u16) -> Answer {
-        let code = match (self.is_json, status) {
-            (true, 403) => "forbidden",
-            (true, 429) => "rateLimitExceeded",
-            (true, _) => "backendError",
-            (false, 401) => "AuthenticationRequired",
-            (false, 403) => "AccessDenied",
-            (false, 404) => "NoSuchBucket",
-            (false, 429) => "SlowDown",
-            (false, 503) => "ServiceUnavailable",
-            (false, _) => "InternalError",
+        let code = match (self.api, status) {
+            (Api::Xml, 401) => "AuthenticationRequired",
+            (Api::Xml, 403) => "AccessDenied",
+            (Api::Xml, 404) => "NoSuchBucket",
+            (Api::Xml, 429) => "SlowDown",
+            (Api::Xml, 503) => "ServiceUnavailable",
+            (Api::Xml, _) => "InternalError",
+            (_, 403) => "forbidden",
+            (_, 429) => "rateLimitExceeded",
+            (_, _) => "backendError",
         };
         self.refuse(wrong(status, code, "An injected failure."))
     }
@@ -158,7 +190,9 @@ impl Call {
         self.query.get(name).map_or("", String::as_str)
     }
 
-    /// <https://cloud.google.com/storage/docs/xml-api/get-object-download>
+    /// <https://cloud.google.com/storage/docs/xml-api/get-object-download>, and the JSON API's
+    /// <https://cloud.google.com/storage/docs/json_api/v1/objects/get> with `alt=media`, which is answered with
+    /// the same headers.
     fn get(&self, store: &Store, headers: &HeaderMap) -> Result<Answer, Wrong> {
         let stored = store.find(&self.name)?;
         let size = stored.content.len() as u64;
@@ -176,11 +210,16 @@ impl Call {
         Ok(answer(206).with(header::CONTENT_RANGE, told).body(bytes))
     }
 
-    /// <https://cloud.google.com/storage/docs/xml-api/put-object-upload>
+    /// <https://cloud.google.com/storage/docs/json_api/v1/objects/insert>
     fn put(&self, store: &mut Store, headers: &HeaderMap, body: Bytes) -> Result<Answer, Wrong> {
-        let (crc, condition) = (told_crc(headers), number(headers, &IF_GENERATION));
-        let stored = store.put(&self.name, body, content_type(headers), crc.as_deref(), condition)?;
-        Ok(Answer::new(200).describing(&stored))
+        let kind = text(headers, &header::CONTENT_TYPE).unwrap_or_default();
+        let (about, content) = related::parts(&kind, &body).ok_or(MALFORMED)?;
+        let about: Written = serde_json::from_slice(&about).map_err(|_| MALFORMED)?;
+        let content_type = about.content_type.unwrap_or_else(|| "application/octet-stream".into());
+        let condition = self.query.get("ifGenerationMatch").map(|value| value.parse().map_err(|_| UNKNOWN));
+        let condition = condition.transpose()?;
+        let stored = store.put(&self.name, content, content_type, about.crc32c.as_deref(), condition)?;
+        Ok(Answer::json(&resource(&self.name, &stored)))
     }
 
     /// <https://cloud.google.com/storage/docs/json_api/v1/objects/list>

@@ -2,9 +2,10 @@
 //! and the URLs it signs go. For tests: it keeps everything in memory and forgets it.
 //!
 //! It was written from Google's pages, each cited where it is followed, and it proves that the driver does
-//! what those pages ask for: the XML API's objects, ranges, preconditions by generation and multipart
-//! uploads (`NoSuchUpload`, `InvalidPart`, `EntityTooSmall`), the JSON API's listing and metadata, CRC32C on
-//! the way in, and signatures of version 4 with their expiry, by RSA and HMAC.
+//! what those pages ask for: the XML API's objects, preconditions by generation and multipart uploads
+//! (`NoSuchUpload`, `InvalidPart`, `EntityTooSmall`), the JSON API's listing and metadata, its writes and its
+//! reads of bytes as Google's library makes them (`uploadType=multipart`, `alt=media`), ranges, CRC32C on the
+//! way in, and signatures of version 4 with their expiry, by RSA and HMAC.
 //!
 //! What it does not prove: that Google behaves as its pages say; anything about IAM, tokens and `signBlob`
 //! (a bearer token is looked for, not looked at); rate limits, such as one write per second and object name;
@@ -14,6 +15,7 @@
 mod answers;
 mod calls;
 mod faults;
+mod related;
 mod server;
 mod signatures;
 mod store;

@@ -30,7 +30,7 @@ pub struct ObjectMeta {
     pub size: u64,
     /// Its present version. Listings may leave it out where the store does.
     pub version: Option<Version>,
-    /// When it was last written, by the store's clock.
+    /// When it was last written, by the store's clock. A read of a range may leave it out.
     pub modified: Option<SystemTime>,
 }
 

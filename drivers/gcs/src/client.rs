@@ -1,4 +1,4 @@
-//! Requests to the store: addresses, deadlines, and answers read as far as they are needed.
+//! Requests of our own to the store: addresses, deadlines, and answers read as far as they are needed.
 //!
 //! One request is one attempt; the decorator around the driver asks again, within its budget. HTTP/1.1
 //! only: parts and reads in parallel then have a connection each, where HTTP/2 would share one window.
@@ -44,8 +44,7 @@ pub(crate) struct Client {
     pub(crate) bucket: String,
     /// Empty, or with a slash at its end.
     pub(crate) root: String,
-    pub(crate) kms_key_name: Option<String>,
-    kms_key_header: Option<HeaderValue>,
+    kms_key_name: Option<HeaderValue>,
     pub(crate) timeouts: Timeouts,
 }
 
@@ -95,19 +94,18 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| OpenError::Client(error.to_string()))?;
-        let kms_key_header = config.kms_key_name.as_deref().map(HeaderValue::from_str).transpose();
+        let kms_key_name = config.kms_key_name.as_deref().map(HeaderValue::from_str).transpose();
         let root = config.root_directory.trim_matches('/');
         let identity = Identity::open(config)?;
         let endpoint = base(config.endpoint.as_deref().unwrap_or(PUBLIC_ENDPOINT))?;
         Ok(Self {
             http,
-            library: Library::open(&endpoint, &config.bucket, &agent, identity.credentials()).await?,
+            library: Library::open(config, &endpoint, &agent, identity.credentials()).await?,
             identity,
             endpoint,
             bucket: config.bucket.clone(),
             root: if root.is_empty() { String::new() } else { format!("{root}/") },
-            kms_key_name: config.kms_key_name.clone(),
-            kms_key_header: kms_key_header
+            kms_key_name: kms_key_name
                 .map_err(|_| OpenError::Config("the KMS key's name is no header value".into()))?,
             timeouts: config.timeouts,
         })
@@ -141,7 +139,7 @@ impl Client {
 
     /// A request that makes an object or begins one, with the key it is to be encrypted with.
     pub(crate) fn creating(&self, request: Request) -> Request {
-        match &self.kms_key_header {
+        match &self.kms_key_name {
             Some(name) => request.header(KMS_KEY, name.clone()),
             None => request,
         }

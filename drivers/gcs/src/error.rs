@@ -86,11 +86,11 @@ impl Refusal {
             return Some(Self::read(status, headers, error.http_payload().unwrap_or(&Bytes::new())));
         };
         // The library has read the JSON, and calls each of its reasons a detail.
-        let reasons = told.details.iter().filter_map(|detail| match detail {
+        let reason = told.details.iter().find_map(|detail| match detail {
             StatusDetails::ErrorInfo(info) => Some(info.reason.clone()),
             _ => None,
         });
-        let (code, message) = (reasons.into_iter().next().unwrap_or_default(), told.message.clone());
+        let (code, message) = (reason.unwrap_or_default(), told.message.clone());
         Some(Self { status, code, message, retry_after: retry_after(headers) })
     }
 
@@ -226,13 +226,13 @@ pub(crate) fn unanswered(error: &google_cloud_storage::Error) -> Error {
 /// What is behind an error of the library's, from the outside in. An error of the HTTP client is passed over
 /// and what is behind it is not: its own words are an address.
 fn words(error: &google_cloud_storage::Error) -> String {
-    let mut words = match () {
-        () if error.is_authentication() => "no token",
-        () if error.is_connect() => "no connection",
-        () if error.is_timeout() => "no answer in time",
-        () => "no answer that could be used",
-    }
-    .to_owned();
+    let mut words = String::from(if error.is_authentication() {
+        "no token"
+    } else if error.is_connect() {
+        "no connection"
+    } else {
+        "no answer that could be used"
+    });
     let mut source = std::error::Error::source(error);
     while let Some(inner) = source {
         if !inner.is::<reqwest::Error>() {
@@ -269,6 +269,52 @@ mod tests {
         for body in [NO_BUCKET, NO_BUCKET_JSON, "", "<html>Not Found</html>"] {
             assert_eq!(refusal(404, body).kind(), ErrorKind::Backend { retryable: false }, "{body}");
         }
+    }
+
+    /// What the library makes of an answer: JSON is read, anything else is kept as it is.
+    fn by_library(status: u16, body: &'static str) -> google_cloud_storage::Error {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::RETRY_AFTER, "7".parse().expect("a header"));
+        let body = Bytes::from_static(body.as_bytes());
+        match google_cloud_gax::error::rpc::Status::try_from(&body) {
+            Ok(read) => {
+                google_cloud_storage::Error::service_with_http_metadata(read, Some(status), Some(headers))
+            }
+            Err(_) => google_cloud_storage::Error::http(status, headers, body),
+        }
+    }
+
+    #[test]
+    fn an_answer_means_the_same_to_the_library_and_to_us() {
+        const NO_OBJECT_TEXT: &str = "No such object: b/o";
+        const RATE: &str =
+            r#"{"error":{"code":403,"message":"x","errors":[{"reason":"rateLimitExceeded"}]}}"#;
+        let answers = [(404, NO_OBJECT_TEXT), (404, NO_OBJECT_JSON), (404, NO_BUCKET_JSON), (404, "")];
+        for (status, body) in answers.into_iter().chain([(403, RATE), (412, "{}"), (503, ""), (500, "")]) {
+            let error = by_library(status, body);
+
+            let told = Refusal::in_error(&error).expect("it is an answer");
+
+            let ours = refusal(status, body);
+            assert_eq!((told.code, told.message), (ours.code, ours.message), "{body}");
+            assert_eq!(told.status.as_u16(), status);
+            assert_eq!(told.retry_after, Some(Duration::from_secs(7)));
+        }
+        let text = Refusal::in_error(&by_library(404, NO_OBJECT_TEXT)).expect("it is an answer");
+        assert_eq!(text.kind(), ErrorKind::NotFound);
+    }
+
+    #[tokio::test]
+    async fn no_answer_is_told_without_an_address() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let get = reqwest::Client::new().get("http://127.0.0.1:1/object?X-Goog-Signature=SECRET");
+        let error = google_cloud_storage::Error::connect(get.send().await.expect_err("nobody listens"));
+
+        let error = unanswered(&error);
+
+        assert_eq!(error.kind(), ErrorKind::Backend { retryable: true });
+        assert!(error.to_string().contains("no connection: "), "{error}");
+        assert!(!error.to_string().contains("SECRET"), "{error}");
     }
 
     #[test]

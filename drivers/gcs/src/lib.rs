@@ -1,17 +1,26 @@
 //! A storage driver over Google Cloud Storage.
 //!
-//! Objects are read, written and uploaded in parts by the XML API, listed and looked at by the JSON API, over
-//! one HTTP client with rustls and ring. `google-cloud-auth` says who we are: it reads the credentials,
-//! fetches and renews tokens, and asks IAM for signatures.
+//! `google-cloud-storage` reads ranges and writes objects; `google-cloud-auth` says who we are: it reads the
+//! credentials, fetches and renews tokens, and asks IAM for signatures. The rest are requests of our own, by
+//! the XML API (whole reads, uploads in parts, deletes) and the JSON API (listings and metadata). All of it is
+//! HTTP/1.1 with rustls and ring.
 //!
-//! `google-cloud-storage` is not used. It keeps its resumable sessions to itself and knows no XML multipart,
-//! so no upload could be continued by another process; its builder of signed URLs signs at the present moment
-//! only, so no two processes would make one URL; and what it does well, whole objects, would bring gRPC,
-//! some seventy crates and a second client for the one kind of request that is simplest. The URLs made here
-//! are those of Google's published vectors, byte for byte.
+//! | call | by | because |
+//! |---|---|---|
+//! | put | the library's `write_object`, in one request whatever the size | |
+//! | get of a range | the library's `read_object` | |
+//! | get of the whole | our XML GET | the library keeps `Last-Modified` to itself (`ObjectHighlights` has no time), and the registry has to know a record for old before it relies on it |
+//! | stat, list, delete | our JSON and XML requests | the library has them by gRPC only (`StorageControl`), which emulators and private endpoints for HTTP do not speak |
+//! | uploads in parts | our XML requests | the library's resumable sessions are its own: no other process could continue one |
+//! | signed URLs | our V4 signatures | the library signs at the present moment only, so no two processes would make one URL. Ours are those of Google's published vectors, byte for byte |
 //!
-//! - **Atomic**: a put is one request; conditions are generations (`x-goog-if-generation-match`), and a
-//!   version is a generation.
+//! The library's own retries and continued reads are off. What comes with it: `Host` without a port; a put
+//! that is chunked, without `Content-Length`; the answer to a refused request read whole, bounded by its
+//! deadline only; no word about which range was answered, beyond its length. A get of a range does not tell
+//! when its object was written. `GOOGLE_CLOUD_UNIVERSE_DOMAIN` must not name another cloud than Google's own.
+//!
+//! - **Atomic**: a put is one request; conditions are generations (`ifGenerationMatch`), and a version is
+//!   a generation.
 //! - **Checked**: every object and part goes with its CRC32C, which the store compares; what it answers is
 //!   compared again, and so is every whole object that is read.
 //! - **Resumable by anybody**: an upload is an XML multipart upload, each part known by its ETag. Completion
@@ -64,7 +73,9 @@
 //!
 //! The contract's suite runs on `fake`, a server of our own written from Google's pages, and on a real bucket
 //! where `ENTREPOT_TEST_GCS` names one. The signed text is checked against Google's published vectors. Not
-//! verified on the real store yet: that parts are refused for a wrong `x-goog-hash`; whether a completed
+//! verified on the real store yet: that parts are refused for a wrong `x-goog-hash`, and writes for a wrong
+//! `crc32c`; the words a read of a range is refused with, which stand on no page (an unknown 404 is asked about
+//! by the XML API, whose codes do); whether a completed
 //! upload is answered with its generation and hash (both are used where they are told, neither is needed);
 //! which fault of several a completion is refused for; that a part sent to a completed upload is answered by
 //! `NoSuchUpload`; signatures by HMAC key and by IAM. Google allows about one write per second to one name:

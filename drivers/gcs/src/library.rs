@@ -10,25 +10,37 @@
 use std::fmt;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use google_cloud_auth::credentials::{CacheableResource, Credentials, CredentialsProvider, EntityTag};
 use google_cloud_auth::errors::CredentialsError;
 use google_cloud_gax::retry_policy::NeverRetry;
-use google_cloud_storage::builder::storage::{ReadObject, WriteObject};
 use google_cloud_storage::client::Storage;
+use google_cloud_storage::model::Object;
+use google_cloud_storage::model_ext::ReadRange;
+use google_cloud_storage::read_object::ReadObjectResponse;
 use google_cloud_storage::read_resume_policy::NeverResume;
-use google_cloud_storage::streaming_source::BytesSource;
 use http::{Extensions, HeaderMap};
 
 use crate::OpenError;
+use crate::config::Config;
 
 /// What the library calls a bucket whose project does not matter.
 const BUCKETS: &str = "projects/_/buckets/";
+
+/// What everything is stored as: clients are told the media type of a blob by the registry or by the URL
+/// they were given, and a type Google can compress would invite transcoding.
+const CONTENT_TYPE: &str = "application/octet-stream";
+
+/// A request of the library's, on the heap from the start: its futures are tens of KiB large, and whoever
+/// awaits one would carry it.
+type Asked<T> = BoxFuture<'static, google_cloud_storage::Result<T>>;
 
 /// The library's way to one bucket.
 pub(crate) struct Library {
     storage: Storage,
     bucket: String,
     agent: String,
+    kms_key_name: Option<String>,
 }
 
 impl fmt::Debug for Library {
@@ -40,8 +52,8 @@ impl fmt::Debug for Library {
 impl Library {
     /// Opens the library's client without asking anybody anything. `endpoint` has no slash at its end.
     pub(crate) async fn open(
+        config: &Config,
         endpoint: &str,
-        bucket: &str,
         agent: &str,
         credentials: Option<Credentials>,
     ) -> Result<Self, OpenError> {
@@ -52,20 +64,34 @@ impl Library {
             .with_read_resume_policy(NeverResume)
             .with_resumable_upload_threshold(usize::MAX)
             .with_grpc_subchannel_count(1)
-            .build()
-            .await
-            .map_err(|error| OpenError::Client(error.to_string()))?;
-        Ok(Self { storage, bucket: format!("{BUCKETS}{bucket}"), agent: agent.to_owned() })
+            .build();
+        let storage = Box::pin(storage).await.map_err(|error| OpenError::Client(error.to_string()))?;
+        let bucket = format!("{BUCKETS}{}", config.bucket);
+        Ok(Self { storage, bucket, agent: agent.to_owned(), kms_key_name: config.kms_key_name.clone() })
     }
 
-    /// A read of the object of this name in the bucket.
-    pub(crate) fn read(&self, name: String) -> ReadObject {
-        self.storage.read_object(&self.bucket, name).with_user_agent(&self.agent)
+    /// Reads a range of an object, by its name in the bucket.
+    pub(crate) fn read(&self, name: String, range: ReadRange) -> Asked<ReadObjectResponse> {
+        let request = self.storage.read_object(&self.bucket, name).with_user_agent(&self.agent);
+        Box::pin(request.set_read_range(range).send())
     }
 
-    /// A write of the object of this name in the bucket.
-    pub(crate) fn write(&self, name: String, body: Bytes) -> WriteObject<BytesSource> {
-        self.storage.write_object(&self.bucket, name, body).with_user_agent(&self.agent)
+    /// Writes an object, by its name in the bucket, over this generation where one is given; 0 is absence.
+    /// The sum goes ahead of the bytes, for the store to compare, and the library compares the store's with it.
+    pub(crate) fn write(&self, name: String, body: Bytes, crc32c: u32, over: Option<i64>) -> Asked<Object> {
+        let mut request = self
+            .storage
+            .write_object(&self.bucket, name, body)
+            .with_user_agent(&self.agent)
+            .set_content_type(CONTENT_TYPE)
+            .with_known_crc32c(crc32c);
+        if let Some(key) = &self.kms_key_name {
+            request = request.set_kms_key(key);
+        }
+        if let Some(generation) = over {
+            request = request.set_if_generation_match(generation);
+        }
+        Box::pin(request.send_unbuffered())
     }
 }
 

@@ -110,7 +110,7 @@ impl Client {
     /// compared with the range's, so an answer of another length than was asked for is noticed.
     async fn get_range(&self, key: &Key, range: &ReadRange) -> Result<Object> {
         let Some(wanted) = wanted(range) else { return Err(self.not_satisfiable(key, range).await) };
-        let request = self.library.read(self.name_of(key)).set_read_range(wanted).send();
+        let request = self.library.read(self.name_of(key), wanted);
         let response = match ask(self.timeouts.call, request).await.map_err(|error| error.at(key))? {
             Ok(response) => response,
             Err(refusal) if refusal.status == NOT_SATISFIABLE => {

@@ -10,37 +10,22 @@ use crate::NAME;
 use crate::client::{Client, IF_GENERATION, Request, ask};
 use crate::error::strange;
 
-/// What everything is stored as: clients are told the media type of a blob by the registry or by the URL
-/// they were given, and a type Google can compress would invite transcoding.
-const CONTENT_TYPE: &str = "application/octet-stream";
-
 impl Client {
     /// <https://cloud.google.com/storage/docs/json_api/v1/objects/insert>
     pub(crate) async fn put(&self, key: &Key, body: Bytes, mode: PutMode) -> Result<ObjectMeta> {
-        let size = body.len() as u64;
-        // With a sum that is known, the library sends it ahead of the bytes and compares the store's with it.
-        let crc = crc32c::crc32c(&body);
-        let mut request =
-            self.library.write(self.name_of(key), body).set_content_type(CONTENT_TYPE).with_known_crc32c(crc);
-        if let Some(name) = &self.kms_key_name {
-            request = request.set_kms_key(name);
-        }
-        let lost_condition = match &mode {
+        let (size, crc) = (body.len() as u64, crc32c::crc32c(&body));
+        let condition = match &mode {
             PutMode::Overwrite => None,
-            PutMode::IfAbsent => {
-                request = request.set_if_generation_match(0);
-                Some(ErrorKind::AlreadyExists)
-            }
-            PutMode::IfMatch(version) => {
-                request = request.set_if_generation_match(generation(key, version)?);
-                Some(ErrorKind::Precondition)
-            }
+            PutMode::IfAbsent => Some((0, ErrorKind::AlreadyExists)),
+            PutMode::IfMatch(version) => Some((generation(key, version)?, ErrorKind::Precondition)),
         };
-        match ask(self.timeouts.transfer, request.send_unbuffered()).await.map_err(|error| error.at(key))? {
+        let over = condition.map(|(generation, _)| generation);
+        let request = self.library.write(self.name_of(key), body, crc, over);
+        match ask(self.timeouts.transfer, request).await.map_err(|error| error.at(key))? {
             Ok(written) => meta(key, &written, size),
-            Err(refusal) => match (refusal.kind(), lost_condition) {
+            Err(refusal) => match (refusal.kind(), condition) {
                 // A condition on an object that is not there has been seen to be answered by 404 too.
-                (ErrorKind::Precondition | ErrorKind::NotFound, Some(kind)) => {
+                (ErrorKind::Precondition | ErrorKind::NotFound, Some((_, kind))) => {
                     Err(refusal.into_error_of(kind, Some(key)))
                 }
                 // Without a condition neither makes sense, and a put never is "not found".
@@ -97,5 +82,87 @@ fn generation(key: &Key, version: &Version) -> Result<i64> {
     match version.0.parse() {
         Ok(generation) if generation > 0 => Ok(generation),
         _ => Err(Error::new(NAME, ErrorKind::Precondition).at(key)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::config::{Config, CredentialSource};
+
+    /// Answers one request as Google answers a write, and tells what arrived.
+    fn one_request(listener: &TcpListener, answer: &str) -> String {
+        let (mut stream, _) = listener.accept().expect("somebody calls");
+        let (mut arrived, mut buffer) = (Vec::new(), [0; 4096]);
+        while !arrived.ends_with(b"\r\n0\r\n\r\n") {
+            let read = stream.read(&mut buffer).expect("it can be read");
+            assert_ne!(read, 0, "it ended early");
+            arrived.extend_from_slice(&buffer[..read]);
+        }
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", answer.len());
+        stream.write_all((head + answer).as_bytes()).expect("it can be written");
+        String::from_utf8_lossy(&arrived).into_owned()
+    }
+
+    async fn put(answer: &'static str) -> (Result<ObjectMeta>, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let mut config = Config::new("images");
+        config.endpoint = Some(format!("http://{}", listener.local_addr().expect("it listens")));
+        config.credentials = CredentialSource::Anonymous;
+        config.user_agent = Some("probe/1".into());
+        config.kms_key_name = Some("projects/p/cryptoKeys/k".into());
+        let client = Client::open(&config).await.expect("the settings make sense");
+        let server = std::thread::spawn(move || one_request(&listener, answer));
+        let mode = PutMode::IfMatch(Version("7".into()));
+
+        let written =
+            client.put(&"tags/a".parse().expect("it is a key"), Bytes::from_static(b"abc"), mode).await;
+
+        (written, server.join().expect("it was asked"))
+    }
+
+    #[tokio::test]
+    async fn a_write_says_what_it_is_and_under_which_condition() {
+        let answer =
+            r#"{"generation":"8","size":"3","crc32c":"Nks/tw==","updated":"2026-11-21T10:00:00.500Z"}"#;
+
+        let (written, request) = put(answer).await;
+
+        let said = [
+            "POST /upload/storage/v1/b/images/o?uploadType=multipart&name=tags%2Fa&ifGenerationMatch=7&",
+            "kmsKeyName=projects%2Fp%2FcryptoKeys%2Fk",
+            "user-agent: probe/1 entrepot/",
+            r#""contentType":"application/octet-stream""#,
+            r#""crc32c":"Nks/tw==""#,
+            "\r\n3\r\nabc\r\n",
+        ];
+        for word in said {
+            assert!(request.contains(word), "{word}: {request}");
+        }
+        let written = written.expect("it is written");
+        assert_eq!((written.size, written.version), (3, Some(Version("8".into()))));
+        let modified: std::time::SystemTime =
+            "2026-11-21T10:00:00.5Z".parse::<jiff::Timestamp>().expect("a time").into();
+        assert_eq!(written.modified, Some(modified));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_does_not_tell_what_was_written_is_a_failure() {
+        for answer in [
+            "",
+            "{}",
+            r#"{"size":"3"}"#,
+            r#"{"generation":"8"}"#,
+            r#"{"generation":"8","size":"4"}"#,
+            r#"{"generation":"8","size":"3","crc32c":"AAAAAA=="}"#,
+        ] {
+            let (written, _) = put(answer).await;
+
+            let kind = written.expect_err("nobody knows what was written").kind();
+            assert_eq!(kind, ErrorKind::Backend { retryable: true }, "{answer}");
+        }
     }
 }

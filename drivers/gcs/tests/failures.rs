@@ -33,6 +33,15 @@ async fn read(driver: &GcsDriver) -> Result<Bytes> {
     driver.get(&key(), ReadRange::Whole).await?.body.into_bytes().await
 }
 
+async fn read_range(driver: &GcsDriver, range: ReadRange) -> Result<Bytes> {
+    driver.get(&key(), range).await?.body.into_bytes().await
+}
+
+/// The two ways of reading: whole, and a range.
+async fn readings(driver: &GcsDriver) -> [Result<Bytes>; 2] {
+    [read(driver).await, read_range(driver, ReadRange::Bounded(2..8)).await]
+}
+
 #[tokio::test]
 async fn a_missing_bucket_is_a_failure_and_no_absence() {
     let server = server();
@@ -43,14 +52,16 @@ async fn a_missing_bucket_is_a_failure_and_no_absence() {
     let kinds = [
         kind(driver.stat(&key()).await),
         kind(read(&driver).await),
+        kind(read_range(&driver, ReadRange::From(1)).await),
         kind(put(&driver, b"x").await),
+        kind(driver.put(&key(), Bytes::new(), PutMode::IfAbsent).await),
         kind(driver.delete(&key(), None).await),
         kind(driver.list("", None, 1).await),
         kind(driver.upload_begin(&key()).await),
         kind(driver.list_uploads("", None, 1).await),
     ];
 
-    assert_eq!(kinds, [ErrorKind::Backend { retryable: false }; 7]);
+    assert_eq!(kinds, [ErrorKind::Backend { retryable: false }; 9]);
 }
 
 #[tokio::test]
@@ -60,8 +71,32 @@ async fn who_says_nothing_is_refused_and_told_so() {
     config.credentials = CredentialSource::Anonymous;
     let driver = open(config).await;
 
-    assert!(matches!(kind(driver.stat(&key()).await), ErrorKind::Backend { .. }));
+    let kinds = [
+        kind(driver.stat(&key()).await),
+        kind(put(&driver, b"x").await),
+        kind(read(&driver).await),
+        kind(read_range(&driver, ReadRange::From(1)).await),
+    ];
+    assert!(kinds.iter().all(|kind| matches!(kind, ErrorKind::Backend { .. })), "{kinds:?}");
     assert!(!driver.capabilities().presign);
+}
+
+#[tokio::test]
+async fn an_emulator_serves_who_says_nothing() {
+    let mut options = Options::new("images");
+    options.demands_authorization = false;
+    let server = Server::start(options).expect("a port is free");
+    let mut config = server.config();
+    config.credentials = CredentialSource::Anonymous;
+    let driver = open(config).await;
+
+    put(&driver, b"0123456789").await.expect("it is put");
+    let [whole, range] = readings(&driver).await;
+
+    assert_eq!(
+        (whole.expect("it is there"), range.expect("it is there")),
+        ("0123456789".into(), "234567".into())
+    );
 }
 
 #[tokio::test]
@@ -74,7 +109,10 @@ async fn a_store_that_asks_for_patience_is_heard() {
 
         let throttled = ErrorKind::Throttled { retry_after: Some(Duration::from_secs(3)) };
         assert_eq!(kind(put(&driver, b"x").await), throttled);
+        server.fail(Operation::Get, 2, Effect::FailBefore { status, retry_after: Some(3) });
+        assert_eq!(readings(&driver).await.map(kind), [throttled; 2]);
     }
+    assert_eq!((server.count(Operation::Put), server.count(Operation::Get)), (2, 4), "nobody asked again");
 }
 
 #[tokio::test]
@@ -115,10 +153,27 @@ async fn a_body_that_is_cut_fails_in_the_middle() {
     let server = server();
     let driver = open(server.config()).await;
     put(&driver, b"0123456789").await.expect("it is put");
-    server.fail(Operation::Get, 1, Effect::CutBody { after: 4 });
+    server.fail(Operation::Get, 2, Effect::CutBody { after: 4 });
 
-    assert_eq!(kind(read(&driver).await), ErrorKind::Backend { retryable: true });
-    assert_eq!(read(&driver).await.expect("the next one is whole"), "0123456789");
+    assert_eq!(readings(&driver).await.map(kind), [ErrorKind::Backend { retryable: true }; 2]);
+    assert_eq!(server.count(Operation::Get), 2, "nobody continued it");
+    let [whole, range] = readings(&driver).await;
+    assert_eq!(
+        (whole.expect("it is whole"), range.expect("it is whole")),
+        ("0123456789".into(), "234567".into())
+    );
+}
+
+#[tokio::test]
+async fn a_body_that_stops_coming_is_given_up() {
+    let server = server();
+    let mut config = server.config();
+    config.timeouts.idle = Duration::from_millis(50);
+    let driver = open(config).await;
+    put(&driver, b"0123456789").await.expect("it is put");
+    server.fail(Operation::Get, 2, Effect::StallBody { after: 4 });
+
+    assert_eq!(readings(&driver).await.map(kind), [ErrorKind::Backend { retryable: true }; 2]);
 }
 
 #[tokio::test]
@@ -126,9 +181,40 @@ async fn bytes_that_change_on_their_way_are_noticed() {
     let server = server();
     let driver = open(server.config()).await;
     put(&driver, b"0123456789").await.expect("it is put");
-    server.fail(Operation::Get, 1, Effect::FlipByte { at: 4 });
+    // Each of them is the whole object, so each has a sum to be compared with.
+    for range in [ReadRange::Whole, ReadRange::From(0), ReadRange::Bounded(0..99), ReadRange::Suffix(10)] {
+        server.fail(Operation::Get, 1, Effect::FlipByte { at: 4 });
 
-    assert_eq!(kind(read(&driver).await), ErrorKind::Backend { retryable: true });
+        let read = read_range(&driver, range.clone()).await;
+
+        assert_eq!(kind(read), ErrorKind::Backend { retryable: true }, "{range:?}");
+    }
+}
+
+#[tokio::test]
+async fn bytes_that_change_on_their_way_to_the_store_are_refused_by_it() {
+    let server = server();
+    let driver = open(server.config()).await;
+    let changed = Effect::Replace { sent: b"0123456789", arrived: b"0123406789" };
+    server.fail(Operation::Put, 1, changed);
+
+    assert!(matches!(kind(put(&driver, b"0123456789").await), ErrorKind::Backend { .. }));
+    assert_eq!(kind(driver.stat(&key()).await), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn a_404_that_does_not_say_what_is_missing_is_asked_about() {
+    let server = server();
+    let driver = open(server.config()).await;
+    let vague = || server.fail(Operation::Get, 1, Effect::FailBefore { status: 404, retry_after: None });
+
+    vague();
+    let missing = kind(read_range(&driver, ReadRange::From(1)).await);
+    put(&driver, b"0123456789").await.expect("it is put");
+    vague();
+    let there = kind(read_range(&driver, ReadRange::From(1)).await);
+
+    assert_eq!((missing, there), (ErrorKind::NotFound, ErrorKind::Backend { retryable: false }));
 }
 
 #[tokio::test]
@@ -136,13 +222,23 @@ async fn a_store_that_does_not_answer_is_given_up() {
     let server = server();
     let mut config = server.config();
     config.timeouts.call = Duration::from_millis(50);
+    config.timeouts.transfer = Duration::from_millis(50);
     let driver = open(config).await;
-    server.fail(Operation::Stat, 1, Effect::Delay(Duration::from_secs(3600)));
+    for operation in [Operation::Stat, Operation::Put, Operation::Get] {
+        server.fail(operation, u64::MAX, Effect::Delay(Duration::from_secs(3600)));
+    }
 
-    let error: Error = driver.stat(&key()).await.expect_err("nobody waits an hour");
+    let errors: [Error; 4] = [
+        driver.stat(&key()).await.expect_err("nobody waits an hour"),
+        put(&driver, b"x").await.expect_err("nobody waits an hour"),
+        read(&driver).await.expect_err("nobody waits an hour"),
+        read_range(&driver, ReadRange::From(1)).await.expect_err("nobody waits an hour"),
+    ];
 
-    assert_eq!(error.kind(), ErrorKind::Backend { retryable: true });
-    assert!(error.to_string().contains("no answer within"), "{error}");
+    for error in errors {
+        assert_eq!(error.kind(), ErrorKind::Backend { retryable: true });
+        assert!(error.to_string().contains("no answer within"), "{error}");
+    }
 }
 
 #[tokio::test]
@@ -168,6 +264,7 @@ async fn every_operation_costs_the_requests_it_should() {
     let version = put(&driver, b"x").await.expect("it is put").version;
     driver.stat(&key()).await.expect("it is there");
     read(&driver).await.expect("it is there");
+    read_range(&driver, ReadRange::Suffix(1)).await.expect("it is there");
     driver.list("", None, 10).await.expect("it lists");
     driver.delete(&key(), version.as_ref()).await.expect("it is deleted");
     assert_eq!(kind(driver.stat(&key()).await), ErrorKind::NotFound);
@@ -179,12 +276,13 @@ async fn every_operation_costs_the_requests_it_should() {
     let counted = [
         (Operation::Put, 1),
         (Operation::Stat, 2),
-        (Operation::Get, 1),
+        (Operation::Get, 2),
         (Operation::List, 1),
         (Operation::Delete, 1),
         (Operation::UploadBegin, 1),
         (Operation::UploadPart, 1),
         (Operation::UploadComplete, 1),
+        (Operation::Unknown, 0),
     ];
     for (operation, requests) in counted {
         assert_eq!(server.count(operation), requests, "{operation:?}");

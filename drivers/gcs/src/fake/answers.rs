@@ -1,7 +1,7 @@
 //! Answers in Google's shapes.
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -67,6 +67,7 @@ impl Answer {
         let length = told_length.unwrap_or(body.len());
         let body = match effect {
             Some(Effect::CutBody { after }) => cut(body, *after),
+            Some(Effect::StallBody { after }) => stalled(body, *after),
             Some(Effect::FlipByte { at }) => whole(flipped(body, *at)),
             _ => whole(body),
         };
@@ -88,6 +89,12 @@ fn cut(body: Bytes, after: usize) -> Body {
     let first = body.slice(..after.min(body.len()));
     let frames = [Ok(Frame::data(first)), Err(std::io::Error::other("cut on purpose"))];
     StreamBody::new(stream::iter(frames)).boxed_unsync()
+}
+
+fn stalled(body: Bytes, after: usize) -> Body {
+    let first = body.slice(..after.min(body.len()));
+    let frames = stream::iter([Ok(Frame::data(first))]).chain(stream::pending());
+    StreamBody::new(frames).boxed_unsync()
 }
 
 fn flipped(body: Bytes, at: usize) -> Bytes {

@@ -10,10 +10,9 @@ use serde_json::json;
 
 use super::answers::{Answer, json_refusal, text_refusal, xml_refusal};
 use super::faults::Operation;
+use super::related;
 use super::store::{NO_SUCH_BUCKET, Store, Stored, Wrong, wrong};
 use crate::client::{HASH, IF_GENERATION, crc_text, number, text, told_crc};
-
-use super::related;
 
 const UNKNOWN: Wrong = wrong(400, "InvalidArgument", "The fake does not know this request.");
 const MALFORMED: Wrong = wrong(400, "parseError", "The parts of the upload make no sense.");

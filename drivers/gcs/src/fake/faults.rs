@@ -60,6 +60,18 @@ pub enum Effect {
         /// Bytes that still arrive.
         after: usize,
     },
+    /// The body of its answer stops after so many bytes, and the connection stays open.
+    StallBody {
+        /// Bytes that still arrive.
+        after: usize,
+    },
+    /// Its body arrives with other bytes than were sent.
+    Replace {
+        /// What was sent, somewhere in the body.
+        sent: &'static [u8],
+        /// What arrives instead; of the same length.
+        arrived: &'static [u8],
+    },
     /// One byte of the body of its answer arrives changed.
     FlipByte {
         /// Its place in the body.

@@ -203,12 +203,21 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
         Some(Effect::Delay(pause)) => tokio::time::sleep(*pause).await,
         _ => {}
     }
+    let body = match &effect {
+        Some(Effect::Replace { sent, arrived }) => replaced(body, sent, arrived),
+        _ => body,
+    };
     let answer = shared.apply(&call, &head.headers, body);
     match &effect {
         Some(Effect::FailAfter { status }) => Ok(call.fail(*status).send(None)),
         Some(Effect::HangUpAfter) => Err(HangUp),
         effect => Ok(answer.send(effect.as_ref())),
     }
+}
+
+fn replaced(body: Bytes, sent: &[u8], arrived: &[u8]) -> Bytes {
+    let Some(place) = body.windows(sent.len()).position(|window| window == sent) else { return body };
+    [&body[..place], arrived, &body[place + sent.len()..]].concat().into()
 }
 
 impl Shared {

@@ -26,7 +26,8 @@
 //! - **Resumable by anybody**: an upload is an XML multipart upload, each part known by its ETag. Completion
 //!   moves no bytes through us. It replaces what is at the key, so keys are used once. Google says that it
 //!   may take minutes; `timeouts.completion` bounds the wait, and it may be repeated.
-//! - **Honest**: only `NoSuchKey` is "not found"; a bucket that is missing, refused or silent is a failure.
+//! - **Honest**: only the store's word for a missing object is "not found"; a bucket that is missing, refused
+//!   or silent is a failure.
 //! - **One attempt** per call, each within its deadline: `decorate::Retry` asks again.
 //!
 //! # Settings

@@ -70,7 +70,7 @@ async fn objects(driver: &GcsDriver, probe: &Key, findings: &mut Vec<Finding>) {
         Ok(_) => Finding::fault(
             "conditional writes",
             "A write that should only create has replaced an object.",
-            "Use a store that honours x-goog-if-generation-match; several replicas would lose each other's writes.",
+            "Use a store that honours ifGenerationMatch; several replicas would lose each other's writes.",
         ),
         Err(kind) => Finding::warning(
             "conditional writes",

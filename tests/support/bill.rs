@@ -8,7 +8,7 @@ use crate::stores::Kind;
 use crate::wire::Passed;
 
 use Item::{Abort, Batch, Begin, Blocks, Bucket, Complete, Delete, Get, Head, List, Part, Put, Uploads};
-use Place::{JsonBucket, JsonObject, JsonObjects, XmlBucket, XmlObject};
+use Place::{JsonBucket, JsonObject, JsonObjects, JsonUpload, XmlBucket, XmlObject};
 
 /// What a request asks for, by one word for all stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +49,7 @@ enum Place {
     JsonBucket,
     JsonObjects,
     JsonObject,
+    JsonUpload,
 }
 
 /// How one store is asked for something, and what its pages call that.
@@ -73,6 +74,9 @@ const fn line(
     Line { store, method, place, query, item, name }
 }
 
+/// Content, by either of Google's interfaces.
+const GCS_CONTENT: &str = "GET Object";
+
 /// All the drivers have reason to ask. What is not here is not known, and fails the test that sees it.
 const LINES: &[Line] = &[
     line(Kind::S3, Method::GET, XmlObject, &[], Get, "GetObject"),
@@ -96,9 +100,10 @@ const LINES: &[Line] = &[
     line(Kind::Azure, Method::GET, XmlBucket, &["comp=list", "restype=container"], List, "List Blobs"),
     line(Kind::Azure, Method::DELETE, XmlObject, &[], Delete, "Delete Blob"),
     line(Kind::Azure, Method::GET, XmlBucket, &["restype=container"], Bucket, "Get Container Properties"),
-    line(Kind::Gcs, Method::GET, XmlObject, &[], Get, "GET Object"),
+    line(Kind::Gcs, Method::GET, XmlObject, &[], Get, GCS_CONTENT),
+    line(Kind::Gcs, Method::GET, JsonObject, &["alt=media"], Get, GCS_CONTENT),
     line(Kind::Gcs, Method::GET, JsonObject, &[], Head, "storage.objects.get"),
-    line(Kind::Gcs, Method::PUT, XmlObject, &[], Put, "PUT Object"),
+    line(Kind::Gcs, Method::POST, JsonUpload, &["uploadType=multipart"], Put, "storage.objects.insert"),
     line(Kind::Gcs, Method::POST, XmlObject, &["uploads"], Begin, "Initiate Multipart Upload"),
     line(Kind::Gcs, Method::PUT, XmlObject, &["partNumber", "uploadId"], Part, "Upload Part"),
     line(Kind::Gcs, Method::POST, XmlObject, &["uploadId"], Complete, "Complete Multipart Upload"),
@@ -164,7 +169,7 @@ fn telling(store: Kind, query: &str) -> Vec<&str> {
             let (name, _) = pair.split_once('=').unwrap_or((pair, ""));
             match name {
                 _ if how_much(store).contains(&name) => None,
-                "comp" | "restype" | "list-type" => Some(pair),
+                "comp" | "restype" | "list-type" | "alt" | "uploadType" => Some(pair),
                 _ => Some(name),
             }
         })
@@ -190,6 +195,8 @@ const fn how_much(store: Kind) -> &'static [&'static str] {
             &["prefix", "startFrom", "marker", "maxresults", "include", "timeout", "blocklisttype"]
         }
         Kind::Gcs => &[
+            "name",
+            "ifGenerationMatch",
             "fields",
             "prefix",
             "startOffset",
@@ -203,6 +210,9 @@ const fn how_much(store: Kind) -> &'static [&'static str] {
 }
 
 fn place(store: Kind, path: &str) -> Option<Place> {
+    if store == Kind::Gcs && path.starts_with("/upload/storage/v1/b/") {
+        return Some(JsonUpload);
+    }
     let json = path.strip_prefix("/storage/v1/b/").filter(|_| store == Kind::Gcs);
     if let Some(rest) = json {
         return Some(match rest.split_once('/') {
@@ -242,6 +252,8 @@ mod tests {
             (Kind::Azure, "GET", "/a/c?restype=container&comp=list&prefix=a", List),
             (Kind::Gcs, "GET", "/storage/v1/b/b/o/k%2F1?fields=size", Head),
             (Kind::Gcs, "GET", "/storage/v1/b/b/o?fields=items&prefix=a", List),
+            (Kind::Gcs, "GET", "/storage/v1/b/b/o/k%2F1?alt=media", Get),
+            (Kind::Gcs, "POST", "/upload/storage/v1/b/b/o?name=k&uploadType=multipart", Put),
             (Kind::Gcs, "POST", "/b/k?uploads", Begin),
         ] {
             assert_eq!(asked(store, method, target), Some(item), "{method} {target}");
@@ -267,8 +279,10 @@ mod tests {
     #[test]
     fn each_store_has_one_name_for_a_thing() {
         for (index, line) in LINES.iter().enumerate() {
-            let same = |other: &&Line| (other.store, other.item) == (line.store, line.item);
-            assert!(LINES[..index].iter().find(same).is_none(), "{} stands twice", line.name);
+            let differs = |other: &&Line| {
+                (other.store, other.item) == (line.store, line.item) && other.name != line.name
+            };
+            assert!(LINES[..index].iter().find(differs).is_none(), "{} has two names", line.name);
             assert!(line.query.is_sorted(), "{}", line.name);
         }
         let names = |item: Item| [Kind::S3, Kind::Azure, Kind::Gcs].map(|store| item.name_at(store));

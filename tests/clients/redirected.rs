@@ -1,15 +1,16 @@
 //! Pulls from an object store: no byte of a blob goes through the registry, by its own count.
 //!
 //! Every client gets all layers at once. containerd from 2.1 on fetches one layer by several ranges at once
-//! too; Debian's does not yet, so what it would ask is asked here as well.
+//! too, of which the store behind answers none before all of them were asked for.
 
 use entrepot_oci::Digest;
 use entrepot_tests::http::{Client, Response};
 use entrepot_tests::images::{Layer, Layout};
-use entrepot_tests::server::Server;
-use entrepot_tests::stores::Kind;
+use entrepot_tests::server::{Server, Storage};
+use entrepot_tests::stores::{Kind, ObjectStore};
+use entrepot_tests::wire::Wire;
 
-use crate::containerd::Containerd;
+use crate::containerd::{self, Containerd};
 use crate::{Scene, podman};
 
 const MIB: u64 = 1 << 20;
@@ -36,19 +37,56 @@ fn moved_no_blob_byte(server: &Server, least: usize) {
 #[test]
 fn ctr_pulls_all_layers_at_once_past_the_registry() {
     let Some(scene) = Scene::on_object_store("ctr", Kind::S3) else { return };
-    let Some(containerd) = Containerd::within(scene) else { return };
-    let (scene, ctr) = (&containerd.scene, &containerd.ctr);
+    let Some(containerd) = Containerd::within(scene, containerd::DEBIAN) else { return };
+    let scene = &containerd.scene;
     let layout = layers(scene);
     let imported = containerd.import(&layout);
     let reference = scene.tagged("ctr/redirected");
-    ctr.run(&["images", "push", "--plain-http", &reference, &imported]);
+    containerd.push(&reference, &imported);
     containerd.forget();
 
-    ctr.run(&["content", "fetch", "--plain-http", "--all-platforms", &reference]);
+    containerd.pull(&reference);
 
-    let content = ctr.run(&["content", "list", "--quiet"]);
-    assert!(layout.parts().iter().all(|digest| content.contains(digest.as_str())), "{content}");
+    containerd.has_whole(&layout);
     moved_no_blob_byte(&scene.server, layout.parts().len());
+}
+
+/// The ranges by which a client gets `size` bytes: each open at its end, hung up on when enough has come.
+fn open_ranges(size: u64) -> Vec<String> {
+    let starts = (0..size.div_ceil(containerd::RANGE_BYTES)).map(|index| index * containerd::RANGE_BYTES);
+    starts.map(|start| format!("bytes={start}-")).collect()
+}
+
+#[test]
+fn containerd_pulls_one_layer_by_ranges_at_once_past_the_registry() {
+    let Some(store) = ObjectStore::find(Kind::S3) else { return };
+    let address = store.address().expect("an object store on plain http, which can be looked into");
+    // The first one has been answered when the others are sent.
+    let wire = Wire::gathering(address, containerd::RANGES - 1);
+    let storage = Storage::Object(store.pulls_through(wire.address()));
+    let Some(scene) = Scene::on(containerd::CURRENT.client, |_| Some(storage)) else { return };
+    let Some(containerd) = Containerd::within(scene, containerd::CURRENT) else { return };
+    let scene = &containerd.scene;
+    let layout = Layout::image(&scene.path("made"), &[Layer::plain(500, 64 * MIB)]);
+    let imported = containerd.import(&layout);
+    let reference = scene.tagged("ctr/ranges");
+    containerd.push(&reference, &imported);
+    containerd.forget();
+    assert_eq!(wire.take(), []);
+
+    containerd.pull(&reference);
+
+    containerd.has_whole(&layout);
+    let layer = &layout.parts()[1];
+    let mut wanted = open_ranges(layout.blob(layer).len() as u64);
+    wanted.sort_unstable();
+    let hexadecimal = layer.trim_start_matches("sha256:");
+    let passed = wire.take();
+    let of_the_layer = passed.iter().filter(|request| request.path.contains(hexadecimal));
+    let mut ranges: Vec<_> = of_the_layer.filter_map(|request| request.range.clone()).collect();
+    ranges.sort_unstable();
+    assert_eq!(ranges, wanted);
+    moved_no_blob_byte(&scene.server, wanted.len() + 1);
 }
 
 #[test]

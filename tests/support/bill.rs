@@ -236,7 +236,7 @@ mod tests {
     fn asked(store: Kind, method: &str, target: &str) -> Option<Item> {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let method = method.parse().expect("a method");
-        Item::of(store, &Passed { method, path: path.into(), query: query.into(), is_copy: false })
+        Item::of(store, &Passed { method, path: path.into(), query: query.into(), ..Passed::default() })
     }
 
     #[test]
@@ -272,7 +272,7 @@ mod tests {
         ] {
             assert_eq!(asked(store, method, target), None, "{method} {target}");
         }
-        let copy = Passed { method: Method::PUT, path: "/b/k".into(), query: String::new(), is_copy: true };
+        let copy = Passed { method: Method::PUT, path: "/b/k".into(), is_copy: true, ..Passed::default() };
         assert_eq!(Item::of(Kind::S3, &copy), None);
     }
 

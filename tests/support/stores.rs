@@ -45,6 +45,8 @@ pub struct ObjectStore {
     redirects: bool,
     /// Where it is asked instead of at its own address.
     through: Option<SocketAddr>,
+    /// Where pulls are sent instead of to its own address.
+    pulls_through: Option<SocketAddr>,
 }
 
 #[derive(Clone, Debug)]
@@ -100,7 +102,13 @@ impl ObjectStore {
     }
 
     fn new_at(place: Place) -> Self {
-        let store = Self { place, root: format!("e2e-{}", random()), redirects: true, through: None };
+        let store = Self {
+            place,
+            root: format!("e2e-{}", random()),
+            redirects: true,
+            through: None,
+            pulls_through: None,
+        };
         store.prepare();
         store
     }
@@ -134,6 +142,13 @@ impl ObjectStore {
         Self { through: Some(address), ..self }
     }
 
+    /// The same place; clients whose pulls are redirected are sent to another address, where nobody else asks
+    /// for anything. Only an S3 heeds it.
+    #[must_use]
+    pub fn pulls_through(self, address: SocketAddr) -> Self {
+        Self { pulls_through: Some(address), ..self }
+    }
+
     /// What a configuration says below `storage:`. Keys that have to be files are written into `home`.
     pub(crate) fn configuration(&self, home: &Path) -> String {
         let mut text = match &self.place {
@@ -150,6 +165,9 @@ impl ObjectStore {
                 section("gcs", &[("bucket", FAKE_BUCKET), ("endpoint", &server.url()), ("keyfile", &key)])
             }
         };
+        if let (Place::S3(_), Some(address)) = (&self.place, self.pulls_through) {
+            writeln!(text, "    redirectendpoint: http://{address}").expect("a string takes text");
+        }
         writeln!(text, "    rootdirectory: {}", self.root).expect("a string takes text");
         writeln!(text, "  redirect:\n    disable: {}", !self.redirects).expect("a string takes text");
         text

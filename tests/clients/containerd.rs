@@ -17,7 +17,7 @@ use crate::{Scene, text};
 pub(crate) struct Release {
     pub(crate) client: &'static str,
     daemon: &'static str,
-    settings: &'static str,
+    settings: fn() -> String,
     /// What gets content and leaves it packed: unpacking takes mounts.
     pull: [&'static str; 2],
 }
@@ -26,7 +26,7 @@ pub(crate) struct Release {
 pub(crate) const DEBIAN: Release = Release {
     client: "ctr",
     daemon: "containerd",
-    settings: "version = 2\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n",
+    settings: || "version = 2\ndisabled_plugins = ['io.containerd.grpc.v1.cri']\n".to_owned(),
     pull: ["content", "fetch"],
 };
 
@@ -41,12 +41,16 @@ pub(crate) const RANGES: usize = 4;
 pub(crate) const CURRENT: Release = Release {
     client: "ctr-2",
     daemon: "containerd-2",
-    settings: "version = 3\n\
-        disabled_plugins = ['io.containerd.internal.v1.opt', 'io.containerd.nri.v1.nri']\n\
-        [plugins.'io.containerd.transfer.v1.local']\n\
-        concurrent_layer_fetch_buffer = 8388608\n\
-        max_concurrent_downloads = 4\n\
-        unpack_config = []\n",
+    settings: || {
+        format!(
+            "version = 3\n\
+             disabled_plugins = ['io.containerd.internal.v1.opt', 'io.containerd.nri.v1.nri']\n\
+             [plugins.'io.containerd.transfer.v1.local']\n\
+             concurrent_layer_fetch_buffer = {RANGE_BYTES}\n\
+             max_concurrent_downloads = {RANGES}\n\
+             unpack_config = []\n"
+        )
+    },
     // With all platforms it unpacks none.
     pull: ["images", "pull"],
 };
@@ -69,7 +73,7 @@ impl Containerd {
         let daemon = Program::find(release.daemon, scene.home.path())?;
         let socket = scene.path("containerd.sock");
         let (root, state, config) = (scene.path("root"), scene.path("state"), scene.path("containerd.toml"));
-        std::fs::write(&config, release.settings).expect("a file can be written");
+        std::fs::write(&config, (release.settings)()).expect("a file can be written");
         let arguments = [
             "--config",
             text(&config),

@@ -125,15 +125,23 @@ impl ObjectStore {
         Self { root: format!("e2e-{}", random()), ..self.clone() }
     }
 
-    /// Where the store listens; `None` where it is asked by https, which nobody between can look into.
+    /// Where the store listens, for who looks into what it is asked. Where that is https nobody between can, and
+    /// the test is over: `None`, and a line that says so.
     pub fn address(&self) -> Option<SocketAddr> {
-        let url = match &self.place {
-            Place::S3(bucket) => bucket.endpoint.clone(),
-            Place::Azure { connection, .. } => field(connection, "BlobEndpoint")?.to_owned(),
-            Place::FakeGcs(server) => server.url(),
-            Place::RealGcs { .. } => return None,
-        };
-        plain_host(&url)?.to_socket_addrs().ok()?.next()
+        let address = self.url().and_then(|url| plain_host(&url)?.to_socket_addrs().ok()?.next());
+        if address.is_none() {
+            skip("an object store on https: nobody can look into what it is asked");
+        }
+        address
+    }
+
+    fn url(&self) -> Option<String> {
+        match &self.place {
+            Place::S3(bucket) => Some(bucket.endpoint.clone()),
+            Place::Azure { connection, .. } => field(connection, "BlobEndpoint").map(str::to_owned),
+            Place::FakeGcs(server) => Some(server.url()),
+            Place::RealGcs { .. } => None,
+        }
     }
 
     /// The same place, asked at another address. Only [`driver`](Self::driver) heeds it.
@@ -348,12 +356,15 @@ fn section(name: &str, values: &[(&str, &str)]) -> String {
 fn named(variable: &str) -> Option<String> {
     let value = environment::variable(variable);
     if value.is_none() {
-        // Straight to the stream: what the macros print is swallowed when a test passes.
-        let line = format!("SKIPPED {variable}: not set; `cargo xtask test` starts a server for it\n");
-        std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes())
-            .expect("standard error takes a line");
+        skip(&format!("{variable}: not set; `cargo xtask test` starts a server for it"));
     }
     value
+}
+
+/// Straight to the stream: what the macros print is swallowed when a test passes.
+fn skip(why: &str) {
+    let line = format!("SKIPPED {why}\n");
+    std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).expect("standard error takes a line");
 }
 
 fn random() -> String {

@@ -1,23 +1,22 @@
 //! A storage driver over Google Cloud Storage.
 //!
-//! `google-cloud-storage` reads ranges and writes objects; `google-cloud-auth` says who we are: it reads the
-//! credentials, fetches and renews tokens, and asks IAM for signatures. The rest are requests of our own, by
-//! the XML API (whole reads, uploads in parts, deletes) and the JSON API (listings and metadata). All of it is
-//! HTTP/1.1 with rustls and ring.
+//! `google-cloud-storage` writes objects; `google-cloud-auth` says who we are: it reads the credentials, fetches
+//! and renews tokens, and asks IAM for signatures. The rest are requests of our own, by the XML API (reads,
+//! uploads in parts, deletes) and the JSON API (listings and metadata). All of it is HTTP/1.1 with rustls and
+//! ring.
 //!
 //! | call | by | because |
 //! |---|---|---|
 //! | put | the library's `write_object`, in one request whatever the size | |
-//! | get of a range | the library's `read_object` | |
-//! | get of the whole | our XML GET | the library keeps `Last-Modified` to itself (`ObjectHighlights` has no time), and the registry has to know a record for old before it relies on it |
+//! | get | our XML GET | the library keeps `Last-Modified` to itself, and the registry has to know a record for old before it relies on it; and `Content-Range`, so bytes of another range could not be told from those that were asked for |
 //! | stat, list, delete | our JSON and XML requests | the library has them by gRPC only (`StorageControl`), which emulators and private endpoints for HTTP do not speak |
 //! | uploads in parts | our XML requests | the library's resumable sessions are its own: no other process could continue one |
 //! | signed URLs | our V4 signatures | the library signs at the present moment only, so no two processes would make one URL. Ours are those of Google's published vectors, byte for byte |
 //!
-//! The library's own retries and continued reads are off. What comes with it: `Host` without a port; a put
-//! that is chunked, without `Content-Length`; the answer to a refused request read whole, bounded by its
-//! deadline only; no word about which range was answered, beyond its length. A get of a range does not tell
-//! when its object was written. `GOOGLE_CLOUD_UNIVERSE_DOMAIN` must not name another cloud than Google's own.
+//! The library's own retries are off. What comes with it: `Host` without a port; a put that is chunked, without
+//! `Content-Length`; the answer to a put read whole, and no limit for connecting, both bounded by the call's
+//! deadline only. `GOOGLE_CLOUD_UNIVERSE_DOMAIN` must not name another cloud than Google's own: the library
+//! reads it by itself.
 //!
 //! - **Atomic**: a put is one request; conditions are generations (`ifGenerationMatch`), and a version is
 //!   a generation.
@@ -44,7 +43,6 @@
 //! | `useragent` | stands before our own words in `User-Agent` | – |
 //! | `endpoint` | an emulator or a private endpoint, with its scheme | `https://storage.googleapis.com` |
 //! | `redirectendpoint` | the endpoint signed URLs name | as `endpoint` |
-//! | `redirectbucketbound` | the redirect endpoint is a host of this bucket alone | false |
 //! | `kmskeyname` | the Cloud KMS key of new objects | the bucket's default |
 //! | `hmacaccessid`, `hmacsecret` | an HMAC key that signs URLs | – |
 //! | `signingaccount` | the service account IAM signs for, where the credentials have none of their own (workload identity federation) | – |
@@ -75,9 +73,7 @@
 //! The contract's suite runs on `fake`, a server of our own written from Google's pages, and on a real bucket
 //! where `ENTREPOT_TEST_GCS` names one. The signed text is checked against Google's published vectors. Not
 //! verified on the real store yet: that parts are refused for a wrong `x-goog-hash`, and writes for a wrong
-//! `crc32c`; the words a read of a range is refused with, which stand on no page (an unknown 404 is asked about
-//! by the XML API, whose codes do); whether a completed
-//! upload is answered with its generation and hash (both are used where they are told, neither is needed);
+//! `crc32c`; whether a completed upload is answered with its generation and hash (both are used where they are told, neither is needed);
 //! which fault of several a completion is refused for; that a part sent to a completed upload is answered by
 //! `NoSuchUpload`; signatures by HMAC key and by IAM. Google allows about one write per second to one name:
 //! a tag or a session that changes faster is answered 429, which is passed on as throttling.

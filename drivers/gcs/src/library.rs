@@ -1,7 +1,7 @@
-//! Google's own client for whole objects: how it is opened so that a call of ours is one request of its.
+//! Google's own client, by which objects are written: how it is opened so that a call of ours is one request
+//! of its.
 //!
-//! It would ask again by itself, continue a read that broke off, and turn a large write into a session of
-//! several requests. All three are off: `decorate::Retry` asks again within its budget, for every driver alike.
+//! It would ask again by itself, and turn a large write into a session of several requests. Both are off: `decorate::Retry` asks again within its budget, for every driver alike.
 //! It has no deadlines of its own; whoever calls it bounds the wait.
 //!
 //! It opens a gRPC channel beside its HTTP client for calls we do not make, which connects when it is first
@@ -16,9 +16,6 @@ use google_cloud_auth::errors::CredentialsError;
 use google_cloud_gax::retry_policy::NeverRetry;
 use google_cloud_storage::client::Storage;
 use google_cloud_storage::model::Object;
-use google_cloud_storage::model_ext::ReadRange;
-use google_cloud_storage::read_object::ReadObjectResponse;
-use google_cloud_storage::read_resume_policy::NeverResume;
 use http::{Extensions, HeaderMap};
 
 use crate::OpenError;
@@ -61,19 +58,12 @@ impl Library {
             .with_endpoint(endpoint)
             .with_credentials(Credentials::from(Bearer(credentials)))
             .with_retry_policy(NeverRetry)
-            .with_read_resume_policy(NeverResume)
             .with_resumable_upload_threshold(usize::MAX)
             .with_grpc_subchannel_count(1)
             .build();
         let storage = Box::pin(storage).await.map_err(|error| OpenError::Client(error.to_string()))?;
         let bucket = format!("{BUCKETS}{}", config.bucket);
         Ok(Self { storage, bucket, agent: agent.to_owned(), kms_key_name: config.kms_key_name.clone() })
-    }
-
-    /// Reads a range of an object, by its name in the bucket.
-    pub(crate) fn read(&self, name: String, range: ReadRange) -> Asked<ReadObjectResponse> {
-        let request = self.storage.read_object(&self.bucket, name).with_user_agent(&self.agent);
-        Box::pin(request.set_read_range(range).send())
     }
 
     /// Writes an object, by its name in the bucket, over this generation where one is given; 0 is absence.

@@ -1,9 +1,5 @@
 //! Reading objects, whole and in ranges.
 //!
-//! Ranges are read by Google's library, whole objects by a request of our own: the library does not tell when
-//! an object was written (its `ObjectHighlights` have no time), and a record that is read and relied upon has
-//! to be known for old.
-//!
 //! Nothing is ever stored with a content encoding, so Google has nothing to decompress on the way
 //! (<https://cloud.google.com/storage/docs/transcoding>); an object that has one was put by somebody else,
 //! and is refused rather than served with other bytes than its size tells.
@@ -14,22 +10,20 @@ use bytes::{Bytes, BytesMut};
 use entrepot_storage::{
     Body, ByteStream, Error, ErrorKind, Key, Object, ObjectMeta, ReadRange, Result, Version,
 };
-use google_cloud_storage::model_ext;
-use google_cloud_storage::read_object::ReadObjectResponse;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde::Deserialize;
 
 use crate::NAME;
 use crate::client::{
-    Client, GENERATION, NOT_SATISFIABLE, Request, STORED_ENCODING, STORED_LENGTH, ask, crc_text, meta,
-    number, text, told_crc, within,
+    Client, GENERATION, NOT_SATISFIABLE, Request, STORED_ENCODING, STORED_LENGTH, crc_text, meta, number,
+    text, told_crc, within,
 };
-use crate::error::{Refusal, lost, strange, unanswered};
+use crate::error::{lost, strange};
 
 /// The largest object Google stores: 5 TiB. No range needs to name a byte past it.
 const MAX_OBJECT_BYTES: u64 = 5 << 40;
 /// Bodies up to here are read at once: records, manifests, small configs.
-const SMALL_BYTES: u64 = 64 << 10;
+pub(crate) const SMALL_BYTES: u64 = 64 << 10;
 
 #[derive(Deserialize)]
 pub(crate) struct Resource {
@@ -62,97 +56,60 @@ impl Client {
                     .map_err(|error| strange(format!("an object told in other words: {error}")).at(key))?;
                 resource.meta(key)
             }
-            Err(refusal) => Err(self.refused(key, refusal).await),
-        }
-    }
-
-    /// What a refusal of the JSON API means. Its message is not a promise: where a 404 names neither the
-    /// object nor the bucket, the XML API's code does.
-    async fn refused(&self, key: &Key, refusal: Refusal) -> Error {
-        if refusal.status == StatusCode::NOT_FOUND && !refusal.is_missing_object() {
-            let first_byte = self.request(key).header(header::RANGE, HeaderValue::from_static("bytes=0-0"));
-            match self.send(first_byte, self.timeouts.call).await {
-                Ok(Err(code)) if code.is_missing_object() => return code.into_error(Some(key)),
-                Err(error) => return error,
-                _ => {}
+            // The message is not a promise. Where it says neither, the XML API's code does.
+            Err(refusal) if refusal.status == StatusCode::NOT_FOUND && !refusal.is_missing_object() => {
+                let first_byte =
+                    self.request(key).header(header::RANGE, HeaderValue::from_static("bytes=0-0"));
+                match self.send(first_byte, self.timeouts.call).await? {
+                    Err(code) if code.is_missing_object() => Err(code.into_error(Some(key))),
+                    _ => Err(refusal.into_error(Some(key))),
+                }
             }
+            Err(refusal) => Err(refusal.into_error(Some(key))),
         }
-        refusal.into_error(Some(key))
     }
 
     fn request(&self, key: &Key) -> Request {
         Request::new(Method::GET, self.object_url(key))
     }
 
-    pub(crate) async fn get(&self, key: &Key, range: ReadRange) -> Result<Object> {
-        match range {
-            // Read whole, so that its bytes are compared with their sum before the last is handed on.
-            ReadRange::Whole | ReadRange::From(0) => self.get_whole(key, &range).await,
-            range => self.get_range(key, &range).await,
-        }
-    }
-
     /// <https://cloud.google.com/storage/docs/xml-api/get-object-download>
-    async fn get_whole(&self, key: &Key, range: &ReadRange) -> Result<Object> {
-        let response = match self.send(self.request(key), self.timeouts.call).await? {
+    pub(crate) async fn get(&self, key: &Key, range: ReadRange) -> Result<Object> {
+        let Some(wanted) = range_header(&range) else { return Err(self.not_satisfiable(key).await) };
+        let request = match wanted {
+            Some(value) => self.request(key).header(header::RANGE, value),
+            None => self.request(key),
+        };
+        let response = match self.send(request, self.timeouts.call).await? {
             Ok(response) => response,
+            Err(refusal) if refusal.status == NOT_SATISFIABLE => return Err(self.not_satisfiable(key).await),
             Err(refusal) => return Err(refusal.into_error(Some(key))),
         };
-        let found = head(key, response.headers())?;
-        let bytes = range.resolve(found.size).ok_or_else(|| range_error(key, found.size))?;
-        let crc = told_crc(response.headers());
-        self.object(found, bytes, crc, Source::Ours(response)).await
-    }
-
-    /// <https://cloud.google.com/storage/docs/json_api/v1/objects/get>, with `alt=media`.
-    ///
-    /// The library keeps `Content-Range` to itself and compares the length of the body with it. Here it is
-    /// compared with the range's, so an answer of another length than was asked for is noticed.
-    async fn get_range(&self, key: &Key, range: &ReadRange) -> Result<Object> {
-        let Some(wanted) = wanted(range) else { return Err(self.not_satisfiable(key, range).await) };
-        let request = self.library.read(self.name_of(key), wanted);
-        let response = match ask(self.timeouts.call, request).await.map_err(|error| error.at(key))? {
-            Ok(response) => response,
-            Err(refusal) if refusal.status == NOT_SATISFIABLE => {
-                return Err(self.not_satisfiable(key, range).await);
+        let (found, bytes) = head(key, response.status(), response.headers())?;
+        if range != ReadRange::Whole {
+            match range.resolve(found.size) {
+                Some(wanted) if wanted == bytes => {}
+                Some(_) => return Err(strange("the store answered another range").at(key)),
+                None => return Err(range_error(key, found.size)),
             }
-            Err(refusal) => return Err(self.refused(key, refusal).await),
-        };
-        let told = response.object();
-        let found = highlighted(key, &told)?;
-        // A size of 0 is also what the library makes of one that was not told.
-        let Some(bytes) = range.resolve(found.size) else {
-            return Err(self.not_satisfiable(key, range).await);
-        };
-        let crc = told.checksums.and_then(|sums| sums.crc32c).map(crc_text);
-        self.object(found, bytes, crc, Source::Library(response)).await
-    }
-
-    async fn object(
-        &self,
-        meta: ObjectMeta,
-        range: Range<u64>,
-        crc: Option<String>,
-        source: Source,
-    ) -> Result<Object> {
+        }
+        let crc = (bytes == (0..found.size)).then(|| told_crc(response.headers())).flatten();
         let reading = Reading {
-            source,
-            left: range.end - range.start,
-            // The sum is that of the whole object.
-            crc: crc.filter(|_| range == (0..meta.size)).map(|expected| (expected, 0)),
-            key: meta.key.clone(),
+            response,
+            left: bytes.end - bytes.start,
+            crc: crc.map(|expected| (expected, 0)),
+            key: key.clone(),
             idle: self.timeouts.idle,
         };
         let body = reading.into_body().await?;
-        Ok(Object { meta, range, body })
+        Ok(Object { meta: found, range: bytes, body })
     }
 
     /// The size is not promised to stand beside a 416, so it is asked for. Rare, and never on the way of a
     /// client that knows what it reads.
-    async fn not_satisfiable(&self, key: &Key, range: &ReadRange) -> Error {
+    async fn not_satisfiable(&self, key: &Key) -> Error {
         match self.stat(key).await {
-            Ok(found) if range.resolve(found.size).is_none() => range_error(key, found.size),
-            Ok(_) => strange("no bytes of a range that has some").at(key),
+            Ok(found) => range_error(key, found.size),
             Err(error) => error,
         }
     }
@@ -162,66 +119,50 @@ fn range_error(key: &Key, size: u64) -> Error {
     Error::new(NAME, ErrorKind::RangeNotSatisfiable { size }).at(key)
 }
 
-/// The range as the library names it, `None` where no object holds a byte of it.
-fn wanted(range: &ReadRange) -> Option<model_ext::ReadRange> {
-    match range {
-        ReadRange::Whole => Some(model_ext::ReadRange::all()),
+/// The `Range` header, `Some(None)` where none is needed, `None` where no object holds a byte of it.
+fn range_header(range: &ReadRange) -> Option<Option<HeaderValue>> {
+    let text = match range {
+        ReadRange::Whole => return Some(None),
         ReadRange::Bounded(range) if range.start < range.end && range.start < MAX_OBJECT_BYTES => {
-            let length = range.end.min(MAX_OBJECT_BYTES) - range.start;
-            Some(model_ext::ReadRange::segment(range.start, length))
+            format!("bytes={}-{}", range.start, range.end.min(MAX_OBJECT_BYTES) - 1)
         }
-        ReadRange::From(start) if *start < MAX_OBJECT_BYTES => Some(model_ext::ReadRange::offset(*start)),
-        ReadRange::Suffix(length) if *length > 0 => {
-            Some(model_ext::ReadRange::tail(*length.min(&MAX_OBJECT_BYTES)))
-        }
-        _ => None,
-    }
+        ReadRange::From(start) if *start < MAX_OBJECT_BYTES => format!("bytes={start}-"),
+        ReadRange::Suffix(length) if *length > 0 => format!("bytes=-{}", length.min(&MAX_OBJECT_BYTES)),
+        _ => return None,
+    };
+    HeaderValue::from_str(&text).ok().map(Some)
 }
 
-/// What the head of an answer tells about the object.
-fn head(key: &Key, headers: &HeaderMap) -> Result<ObjectMeta> {
-    check_encoding(key, text(headers, &STORED_ENCODING).as_deref())?;
-    match (number(headers, &STORED_LENGTH), number(headers, &GENERATION)) {
-        (Some(size), Some(_)) => Ok(meta(key, headers, size)),
-        _ => Err(strange("an object without its size or generation").at(key)),
-    }
-}
-
-/// The same of an answer to the library. It refuses one without a generation.
-fn highlighted(key: &Key, told: &model_ext::ObjectHighlights) -> Result<ObjectMeta> {
-    check_encoding(key, Some(&told.content_encoding).filter(|told| !told.is_empty()).map(String::as_str))?;
-    let size = u64::try_from(told.size).map_err(|_| strange("an object of a negative size").at(key))?;
-    let version = Some(Version(told.generation.to_string()));
-    Ok(ObjectMeta { key: key.clone(), size, version, modified: None })
-}
-
-fn check_encoding(key: &Key, told: Option<&str>) -> Result<()> {
-    match told {
-        None | Some("identity") => Ok(()),
-        Some(_) => Err(Error::new(NAME, ErrorKind::Backend { retryable: false })
+/// What the head of an answer tells: the object, and which bytes of it follow.
+fn head(key: &Key, status: StatusCode, headers: &HeaderMap) -> Result<(ObjectMeta, Range<u64>)> {
+    if text(headers, &STORED_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        return Err(Error::new(NAME, ErrorKind::Backend { retryable: false })
             .because("the object was stored with a content encoding, which we never do")
-            .at(key)),
+            .at(key));
     }
+    let told = (number(headers, &STORED_LENGTH), number(headers, &GENERATION));
+    let (Some(size), Some(_)) = told else {
+        return Err(strange("an object without its size or generation").at(key));
+    };
+    let bytes = match status {
+        StatusCode::PARTIAL_CONTENT => text(headers, &header::CONTENT_RANGE)
+            .and_then(|value| content_range(&value))
+            .ok_or_else(|| strange("a range of an object that does not say which").at(key))?,
+        _ => 0..size,
+    };
+    Ok((meta(key, headers, size), bytes))
 }
 
-/// Who brings the bytes.
-enum Source {
-    Ours(reqwest::Response),
-    Library(ReadObjectResponse),
-}
-
-impl Source {
-    async fn chunk(&mut self) -> Result<Option<Bytes>> {
-        match self {
-            Self::Ours(response) => response.chunk().await.map_err(lost),
-            Self::Library(response) => response.next().await.transpose().map_err(|error| unanswered(&error)),
-        }
-    }
+/// The bytes of `bytes 0-9/100`.
+fn content_range(value: &str) -> Option<Range<u64>> {
+    let (first, last) = value.strip_prefix("bytes ")?.split('/').next()?.split_once('-')?;
+    let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
+    (first <= last && last < u64::MAX).then(|| first..last + 1)
 }
 
 /// A body on its way.
 struct Reading {
-    source: Source,
+    response: reqwest::Response,
     left: u64,
     /// What the whole object's bytes must come to, and what they came to so far.
     crc: Option<(String, u32)>,
@@ -249,7 +190,7 @@ impl Reading {
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>> {
-        let chunk = within(self.idle, self.source.chunk());
+        let chunk = within(self.idle, async { self.response.chunk().await.map_err(lost) });
         match chunk.await.map_err(|error| error.at(&self.key))? {
             Some(chunk) => {
                 let length = chunk.len() as u64;
@@ -287,14 +228,22 @@ mod tests {
 
     #[test]
     fn ranges_are_asked_for_within_what_an_object_can_be() {
-        use model_ext::ReadRange as Wanted;
+        let header = |range| range_header(&range).flatten().map(|value| value.to_str().unwrap().to_owned());
 
-        assert_eq!(wanted(&ReadRange::Bounded(0..u64::MAX)), Some(Wanted::segment(0, 5 << 40)));
-        assert_eq!(wanted(&ReadRange::Bounded(3..4)), Some(Wanted::segment(3, 1)));
-        assert_eq!(wanted(&ReadRange::Suffix(u64::MAX)), Some(Wanted::tail(5 << 40)));
-        assert_eq!(wanted(&ReadRange::From(7)), Some(Wanted::offset(7)));
+        assert_eq!(header(ReadRange::Bounded(0..u64::MAX)).unwrap(), "bytes=0-5497558138879");
+        assert_eq!(header(ReadRange::Bounded(3..4)).unwrap(), "bytes=3-3");
+        assert_eq!(header(ReadRange::Suffix(u64::MAX)).unwrap(), "bytes=-5497558138880");
+        assert_eq!(header(ReadRange::From(7)).unwrap(), "bytes=7-");
         for none in [ReadRange::Bounded(5..5), ReadRange::From(u64::MAX), ReadRange::Suffix(0)] {
-            assert_eq!(wanted(&none), None);
+            assert_eq!(range_header(&none), None);
+        }
+    }
+
+    #[test]
+    fn a_content_range_that_makes_no_sense_is_none() {
+        assert_eq!(content_range("bytes 0-9/100"), Some(0..10));
+        for text in ["bytes 9-0/100", "bytes */100", "0-9/100", "bytes 0-18446744073709551616/1", ""] {
+            assert_eq!(content_range(text), None, "{text}");
         }
     }
 }

@@ -9,6 +9,7 @@ use http::Method;
 use crate::NAME;
 use crate::client::{Client, IF_GENERATION, Request, ask};
 use crate::error::strange;
+use crate::read::SMALL_BYTES;
 
 impl Client {
     /// <https://cloud.google.com/storage/docs/json_api/v1/objects/insert>
@@ -21,15 +22,18 @@ impl Client {
         };
         let over = condition.map(|(generation, _)| generation);
         let request = self.library.write(self.name_of(key), body, crc, over);
-        match ask(self.timeouts.transfer, request).await.map_err(|error| error.at(key))? {
+        // The library cannot be told how long to try for a connection: a record does not wait as long as a part.
+        let limit = if size <= SMALL_BYTES { self.timeouts.call } else { self.timeouts.transfer };
+        match ask(limit, request).await.map_err(|error| error.at(key))? {
             Ok(written) => meta(key, &written, size),
             Err(refusal) => match (refusal.kind(), condition) {
+                (ErrorKind::Precondition, Some((_, kind))) => Err(refusal.into_error_of(kind, Some(key))),
                 // A condition on an object that is not there has been seen to be answered by 404 too.
-                (ErrorKind::Precondition | ErrorKind::NotFound, Some((_, kind))) => {
-                    Err(refusal.into_error_of(kind, Some(key)))
+                (ErrorKind::NotFound, Some((_, ErrorKind::Precondition))) => {
+                    Err(refusal.into_error_of(ErrorKind::Precondition, Some(key)))
                 }
-                // Without a condition neither makes sense, and a put never is "not found".
-                (ErrorKind::Precondition | ErrorKind::NotFound, None) => {
+                // Neither makes sense otherwise, and a put never is "not found".
+                (ErrorKind::Precondition | ErrorKind::NotFound, _) => {
                     Err(refusal.into_error_of(ErrorKind::Backend { retryable: false }, Some(key)))
                 }
                 _ => Err(refusal.into_error(Some(key))),

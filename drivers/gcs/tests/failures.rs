@@ -192,6 +192,22 @@ async fn bytes_that_change_on_their_way_are_noticed() {
 }
 
 #[tokio::test]
+async fn an_answer_to_another_range_is_noticed_before_its_first_byte() {
+    let server = server();
+    let driver = open(server.config()).await;
+    // Longer than what is read at once.
+    let content: Vec<u8> = (0..200_000_u32).map(|number| number as u8).collect();
+    driver.put(&key(), content.into(), PutMode::Overwrite).await.expect("it is put");
+    for answered in [Some("bytes=1-100000"), Some("bytes=0-100"), None] {
+        server.fail(Operation::Get, 1, Effect::AnotherRange(answered));
+
+        let read = driver.get(&key(), ReadRange::Bounded(0..100_000)).await;
+
+        assert_eq!(kind(read), ErrorKind::Backend { retryable: true }, "{answered:?}");
+    }
+}
+
+#[tokio::test]
 async fn bytes_that_change_on_their_way_to_the_store_are_refused_by_it() {
     let server = server();
     let driver = open(server.config()).await;
@@ -206,13 +222,13 @@ async fn bytes_that_change_on_their_way_to_the_store_are_refused_by_it() {
 async fn a_404_that_does_not_say_what_is_missing_is_asked_about() {
     let server = server();
     let driver = open(server.config()).await;
-    let vague = || server.fail(Operation::Get, 1, Effect::FailBefore { status: 404, retry_after: None });
+    let vague = || server.fail(Operation::Stat, 1, Effect::FailBefore { status: 404, retry_after: None });
 
     vague();
-    let missing = kind(read_range(&driver, ReadRange::From(1)).await);
+    let missing = kind(driver.stat(&key()).await);
     put(&driver, b"0123456789").await.expect("it is put");
     vague();
-    let there = kind(read_range(&driver, ReadRange::From(1)).await);
+    let there = kind(driver.stat(&key()).await);
 
     assert_eq!((missing, there), (ErrorKind::NotFound, ErrorKind::Backend { retryable: false }));
 }

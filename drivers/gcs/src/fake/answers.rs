@@ -112,20 +112,6 @@ pub(super) fn xml_refusal(wrong: Wrong) -> Answer {
     Answer { status, ..Answer::xml(body) }
 }
 
-/// A refusal by the JSON API that was asked for bytes: its message and nothing else, told to be HTML. Not on
-/// Google's pages, but seen: <https://github.com/firebase/firebase-tools/pull/3647>.
-pub(super) fn text_refusal(wrong: Wrong, bucket: &str, name: &str) -> Answer {
-    let body = message(wrong, bucket, name);
-    Answer::new(wrong.status).with(header::CONTENT_TYPE, "text/html; charset=UTF-8").body(body)
-}
-
-fn message(wrong: Wrong, bucket: &str, name: &str) -> String {
-    match wrong.code {
-        "NoSuchKey" => format!("No such object: {bucket}/{name}"),
-        _ => wrong.message.to_owned(),
-    }
-}
-
 /// A refusal by the JSON API.
 pub(super) fn json_refusal(wrong: Wrong, bucket: &str, name: &str) -> Answer {
     let reason = match wrong.code {
@@ -133,7 +119,10 @@ pub(super) fn json_refusal(wrong: Wrong, bucket: &str, name: &str) -> Answer {
         "PreconditionFailed" => "conditionNotMet",
         code => code,
     };
-    let message = message(wrong, bucket, name);
+    let message = match wrong.code {
+        "NoSuchKey" => format!("No such object: {bucket}/{name}"),
+        _ => wrong.message.to_owned(),
+    };
     let item = serde_json::json!({ "message": message, "domain": "global", "reason": reason });
     let error = serde_json::json!({ "code": wrong.status, "message": message, "errors": [item] });
     Answer { status: wrong.status, ..Answer::json(&serde_json::json!({ "error": error })) }

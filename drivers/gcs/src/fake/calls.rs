@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::answers::{Answer, json_refusal, text_refusal, xml_refusal};
+use super::answers::{Answer, json_refusal, xml_refusal};
 use super::faults::Operation;
 use super::related;
 use super::store::{NO_SUCH_BUCKET, Store, Stored, Wrong, wrong};
@@ -34,8 +34,6 @@ pub(super) struct Call {
 enum Api {
     Xml,
     Json,
-    /// JSON's, about the bytes of an object (`alt=media`).
-    Media,
     /// JSON's, with the bytes of an object.
     Upload,
 }
@@ -75,14 +73,13 @@ impl Call {
             .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
             .map(|(name, value)| (decoded(name), decoded(value)))
             .collect();
-        let is_media = query.get("alt").is_some_and(|alt| alt == "media");
         let json = path.strip_prefix("/storage/v1/b/").map(|rest| (rest, Api::Json));
         let upload = path.strip_prefix("/upload/storage/v1/b/").map(|rest| (rest, Api::Upload));
         let (bucket, name, api) = match json.or(upload) {
             Some((rest, api)) => {
                 let (bucket, rest) = rest.split_once("/o").unwrap_or((rest, "\0"));
                 let name = rest.strip_prefix('/').unwrap_or(rest);
-                (bucket, name, if is_media { Api::Media } else { api })
+                (bucket, name, api)
             }
             None => {
                 let path = path.trim_start_matches('/');
@@ -115,7 +112,6 @@ impl Call {
             }
             (Api::Xml, "GET", "") if has("uploads") => Operation::ListUploads,
             (_, _, "" | "\0") => Operation::Unknown,
-            (Api::Media, "GET", _) => Operation::Get,
             (Api::Xml, "GET", _) if self.is_signed() => Operation::SignedGet,
             (Api::Xml, "GET", _) => Operation::Get,
             (Api::Xml, "PUT", _) if has("uploadId") => Operation::UploadPart,
@@ -132,7 +128,6 @@ impl Call {
         match self.api {
             Api::Xml => xml_refusal(wrong),
             Api::Json | Api::Upload => json_refusal(wrong, &self.bucket, &self.name),
-            Api::Media => text_refusal(wrong, &self.bucket, &self.name),
         }
     }
 
@@ -189,9 +184,7 @@ impl Call {
         self.query.get(name).map_or("", String::as_str)
     }
 
-    /// <https://cloud.google.com/storage/docs/xml-api/get-object-download>, and the JSON API's
-    /// <https://cloud.google.com/storage/docs/json_api/v1/objects/get> with `alt=media`, which is answered with
-    /// the same headers.
+    /// <https://cloud.google.com/storage/docs/xml-api/get-object-download>
     fn get(&self, store: &Store, headers: &HeaderMap) -> Result<Answer, Wrong> {
         let stored = store.find(&self.name)?;
         let size = stored.content.len() as u64;

@@ -72,6 +72,8 @@ pub enum Effect {
         /// What arrives instead; of the same length.
         arrived: &'static [u8],
     },
+    /// It is answered as if another `Range` had been asked for, or none.
+    AnotherRange(Option<&'static str>),
     /// One byte of the body of its answer arrives changed.
     FlipByte {
         /// Its place in the body.

@@ -3,9 +3,9 @@
 //!
 //! It was written from Google's pages, each cited where it is followed, and it proves that the driver does
 //! what those pages ask for: the XML API's objects, preconditions by generation and multipart uploads
-//! (`NoSuchUpload`, `InvalidPart`, `EntityTooSmall`), the JSON API's listing and metadata, its writes and its
-//! reads of bytes as Google's library makes them (`uploadType=multipart`, `alt=media`), ranges, CRC32C on the
-//! way in, and signatures of version 4 with their expiry, by RSA and HMAC.
+//! (`NoSuchUpload`, `InvalidPart`, `EntityTooSmall`), the JSON API's listing and metadata, and its writes as
+//! Google's library makes them (`uploadType=multipart`), ranges, CRC32C on the way in, and signatures of
+//! version 4 with their expiry, by RSA and HMAC.
 //!
 //! What it does not prove: that Google behaves as its pages say; anything about IAM, tokens and `signBlob`
 //! (a bearer token is looked for, not looked at); rate limits, such as one write per second and object name;

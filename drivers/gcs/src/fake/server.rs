@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use http::{Request, Response, header};
+use http::{HeaderValue, Request, Response, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -182,7 +182,7 @@ impl std::fmt::Display for HangUp {
 impl std::error::Error for HangUp {}
 
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, HangUp> {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
     let call = Call::parse(&head.method, head.uri.path(), head.uri.query().unwrap_or_default());
     // Before it is applied: an upload that is cut on its way changes nothing.
     let Ok(body) = body.collect().await.map(http_body_util::Collected::to_bytes) else { return Err(HangUp) };
@@ -207,6 +207,10 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
         Some(Effect::Replace { sent, arrived }) => replaced(body, sent, arrived),
         _ => body,
     };
+    if let Some(Effect::AnotherRange(range)) = &effect {
+        head.headers.remove(header::RANGE);
+        head.headers.extend(range.map(|range| (header::RANGE, HeaderValue::from_static(range))));
+    }
     let answer = shared.apply(&call, &head.headers, body);
     match &effect {
         Some(Effect::FailAfter { status }) => Ok(call.fail(*status).send(None)),

@@ -6,12 +6,14 @@
 //! and a thread that was not needed for a moment ends.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use entrepot_storage::{Error, ErrorKind, Result};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
 use crate::NAME;
 
@@ -48,11 +50,12 @@ impl Threads {
         let closed = || retryable().because("the store was closed");
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| closed())?;
         let runtime = self.runtime.as_ref().ok_or_else(closed)?;
-        let task = runtime.spawn_blocking(move || {
+        let task = begin(runtime, move || {
             let outcome = work();
             drop(place);
             outcome
         });
+        let task = task.ok_or_else(|| retryable().because("the system gives no thread"))?;
         task.await.map_err(|lost| retryable().because(lost))?
     }
 
@@ -61,12 +64,21 @@ impl Threads {
         let (Ok(place), Some(runtime)) = (Arc::clone(&self.places).try_acquire_owned(), &self.runtime) else {
             return false;
         };
-        runtime.spawn_blocking(move || {
+        let begun = begin(runtime, move || {
             work();
             drop(place);
         });
-        true
+        begun.is_some()
     }
+}
+
+/// Hands work to the pool. Tokio panics where the pool is empty and the system refuses another thread; what was
+/// handed over is then done by the next thread there is.
+fn begin<T: Send + 'static>(
+    runtime: &Runtime,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<JoinHandle<T>> {
+    catch_unwind(AssertUnwindSafe(|| runtime.spawn_blocking(work))).ok()
 }
 
 impl Drop for Threads {
@@ -116,26 +128,43 @@ mod tests {
 
     #[test]
     fn threads_end_when_nothing_is_left_to_do() {
-        let threads = Threads::new(4).unwrap();
-        let ended = Arc::new(());
+        const MANY: usize = 4;
         thread_local! {
             static HELD: std::cell::RefCell<Option<Arc<()>>> = const { std::cell::RefCell::new(None) };
         }
-        for _ in 0..4 {
-            let ended = Arc::clone(&ended);
-            assert!(
-                block_on(threads.run(move || {
-                    HELD.set(Some(ended));
-                    Ok(())
-                }))
-                .is_ok()
-            );
+        let threads = Threads::new(MANY).unwrap();
+        let (ended, together) = (Arc::new(()), Arc::new(std::sync::Barrier::new(MANY + 1)));
+        for _ in 0..MANY {
+            let (ended, together) = (Arc::clone(&ended), Arc::clone(&together));
+            assert!(threads.run_if_free(move || {
+                HELD.set(Some(ended));
+                together.wait();
+            }));
         }
+        together.wait();
 
         // A thread that ends lets go of what it held. Waits as long as it takes: it fails by never ending.
         while Arc::strong_count(&ended) > 1 {
             std::thread::sleep(IDLE);
         }
+    }
+
+    #[test]
+    fn the_last_user_may_be_on_one_of_its_own_threads_or_in_a_runtime() {
+        let (done, is_done) = std::sync::mpsc::channel();
+        let threads = Arc::new(Threads::new(1).unwrap());
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let last = Arc::clone(&threads);
+        assert!(threads.run_if_free(move || {
+            held.recv().unwrap_or_default();
+            drop(last);
+            done.send(()).unwrap();
+        }));
+        drop(threads);
+        release.send(()).unwrap();
+
+        assert_eq!(is_done.recv(), Ok(()), "it was dropped without a panic");
+        block_on(async { drop(Threads::new(1).unwrap()) });
     }
 
     #[test]

@@ -110,7 +110,7 @@ impl Inner {
             range => range,
         };
         let object = match self.store.get(&link.instance, range.clone()).await {
-            Err(error) if error.is_not_found() => self.reopen(name, digest, &link.instance, range).await?,
+            Err(error) if error.is_not_found() => self.reopen(name, digest, link, range).await?,
             Err(error) => return Err(short(&link.instance, content.size, error)),
             Ok(object) => object,
         };
@@ -152,15 +152,16 @@ impl Inner {
         &self,
         name: &RepositoryName,
         digest: &Digest,
-        missing: &Key,
+        missing: &CachedLink,
         range: BlobRange,
     ) -> Result<entrepot_storage::Object> {
         self.cache.invalidate(&CacheKey::Link(name.clone(), *digest)).await;
         let blob = self.load::<Pointer>(&layout::blob(digest)).await?;
-        let Some((_, instance)) = visible(&blob).filter(|(_, instance)| *instance != missing) else {
+        let Some((_, instance)) = visible(&blob).filter(|(_, instance)| **instance != missing.instance)
+        else {
             return Err(self.blob_unknown(name.clone(), *digest));
         };
-        Ok(self.store.get(instance, range).await?)
+        self.store.get(instance, range).await.map_err(|error| short(instance, missing.size, error))
     }
 
     /// The blob's size if a push may rely on it: link and blob record live, rescued where condemned,

@@ -9,7 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Nonce;
 
-/// The record format this build writes, and the newest it reads.
+/// The record format this build writes, and the newest it reads. Every format writes its number first, so that
+/// a newer one is told before anything of it is misunderstood.
 const FORMAT: u32 = 1;
 
 const VERSION: &str = "v";
@@ -71,8 +72,19 @@ struct Fields<A> {
 }
 
 impl<'de, A: MapAccess<'de>> Fields<A> {
+    fn take_nonce(&mut self) -> Result<(), A::Error> {
+        // It decides who wrote a record: of two, neither can be believed.
+        match self.nonce.replace(self.map.next_value()?) {
+            Some(_) => Err(Error::duplicate_field(NONCE)),
+            None => Ok(()),
+        }
+    }
+
     fn take_format(&mut self) -> Result<(), A::Error> {
         let format = self.map.next_value()?;
+        if self.format.is_some() {
+            return Err(Error::duplicate_field(VERSION));
+        }
         if format > FORMAT {
             let refusal = format_args!("written in format {format}, this build reads up to {FORMAT}");
             return Err(Error::custom(refusal));
@@ -89,7 +101,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for &mut Fields<A> {
         while let Some(name) = self.map.next_key::<&'de str>()? {
             match name {
                 VERSION => self.take_format()?,
-                NONCE => self.nonce = Some(self.map.next_value()?),
+                NONCE => self.take_nonce()?,
                 _ => return seed.deserialize(BorrowedStrDeserializer::new(name)).map(Some),
             }
         }
@@ -98,5 +110,58 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for &mut Fields<A> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
         self.map.next_value_seed(seed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+    struct Example {
+        a: u32,
+        #[serde(default)]
+        b: String,
+    }
+
+    fn opened(text: &str) -> Result<(Example, Nonce), String> {
+        read(text.as_bytes())
+    }
+
+    #[test]
+    fn a_record_comes_back_as_it_was_written() {
+        let example = Example { a: 7, b: "text \"quoted\"".into() };
+
+        let text = write(&example, Nonce(5));
+
+        assert!(text.starts_with(br#"{"v":1,"nonce":"#), "the format comes first");
+        assert_eq!(read(&text), Ok((example, Nonce(5))));
+    }
+
+    #[test]
+    fn fields_may_come_in_any_order_and_unknown_ones_are_passed_over() {
+        let expected = Ok((Example { a: 1, b: String::new() }, Nonce(10)));
+
+        assert_eq!(opened(r#"{"a":1,"nonce":"a","later":{"x":[1]},"v":1}  "#), expected);
+        assert_eq!(opened(r#"{"nonce":"a","v":1,"a":1}"#), expected);
+    }
+
+    #[test]
+    fn what_is_no_record_is_told() {
+        for (text, complaint) in [
+            (r#"{"nonce":"a","a":1}"#, "missing field `v`"),
+            (r#"{"v":1,"a":1}"#, "missing field `nonce`"),
+            (r#"{"v":1,"nonce":"a"}"#, "missing field `a`"),
+            (r#"{"v":1,"v":1,"nonce":"a","a":1}"#, "duplicate field `v`"),
+            (r#"{"v":1,"nonce":"a","a":1,"nonce":"b"}"#, "duplicate field `nonce`"),
+            (r#"{"v":1,"nonce":"g","a":1}"#, "invalid digit"),
+            (r#"{"v":2,"nonce":7,"a":"of another kind"}"#, "written in format 2, this build reads up to 1"),
+            ("[]", "invalid type"),
+            (r#"{"v":1,"nonce":"a","a":1"#, "EOF"),
+        ] {
+            let told = opened(text).expect_err(text);
+
+            assert!(told.contains(complaint), "{text}: {told}");
+        }
     }
 }

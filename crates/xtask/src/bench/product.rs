@@ -28,6 +28,10 @@ impl Product {
     pub(super) fn configuration(self, storage: &Storage, data: &Path, port: u16, debug_port: u16) -> String {
         let storage = match storage {
             Storage::Directory => format!("  filesystem: {{rootdirectory: {}}}\n", data.display()),
+            Storage::SmallCache => format!(
+                "  filesystem: {{rootdirectory: {}}}\n  cache: {{max_memory: 8MiB}}\n",
+                data.display()
+            ),
             Storage::Place(place) => place.configuration(),
         };
         let own = match self {

@@ -46,6 +46,8 @@ impl Store {
 pub(super) enum Storage {
     /// A directory beside its configuration.
     Directory,
+    /// The same, and a cache that is full within minutes.
+    SmallCache,
     /// A place in an object store.
     Place(Place),
 }

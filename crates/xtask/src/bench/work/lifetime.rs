@@ -75,7 +75,7 @@ pub(super) struct Fresh {
 impl Fresh {
     pub(super) fn like(subject: &mut Subject, setting: &Setting) -> Result<Self, String> {
         Self::start(subject, setting, |storage, name| match storage {
-            Storage::Directory => Storage::Directory,
+            Storage::Directory | Storage::SmallCache => Storage::Directory,
             Storage::Place(place) => Storage::Place(place.named(name)),
         })
     }
@@ -83,7 +83,7 @@ impl Fresh {
     /// One on the same place of an object store, that sends blobs itself.
     pub(super) fn without_redirects(subject: &mut Subject, setting: &Setting) -> Result<Self, String> {
         Self::start(subject, setting, |storage, _| match storage {
-            Storage::Directory => Storage::Directory,
+            Storage::Directory | Storage::SmallCache => Storage::Directory,
             Storage::Place(place) => Storage::Place(place.without_redirects()),
         })
     }

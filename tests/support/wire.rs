@@ -113,16 +113,30 @@ impl Noted {
 }
 
 async fn pass(store: SocketAddr, noted: Arc<Noted>, request: Request<Incoming>) -> Answer {
-    noted.on_their_way.fetch_add(1, Ordering::SeqCst);
+    let _on_its_way = OnItsWay::new(Arc::clone(&noted));
     let passed = Passed::of(&request);
     noted.passed().push(passed.clone());
     let met = match &noted.gathering {
         Some(gathering) if passed.is_beyond_the_beginning() => gathering.meet().await,
         _ => true,
     };
-    let answer = if met { forward(store, request).await } else { alone() };
-    noted.on_their_way.fetch_sub(1, Ordering::SeqCst);
-    answer
+    if met { forward(store, request).await } else { alone() }
+}
+
+/// A request without an answer yet, until whoever sent it has one or went away.
+struct OnItsWay(Arc<Noted>);
+
+impl OnItsWay {
+    fn new(noted: Arc<Noted>) -> Self {
+        noted.on_their_way.fetch_add(1, Ordering::SeqCst);
+        Self(noted)
+    }
+}
+
+impl Drop for OnItsWay {
+    fn drop(&mut self) {
+        self.0.on_their_way.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 async fn forward(store: SocketAddr, request: Request<Incoming>) -> Answer {

@@ -192,7 +192,8 @@ fn commands(name: Name) -> Vec<Command> {
 
 /// Without what needs stores to count at: a step of its own has them.
 fn unit() -> Command {
-    cargo(&["test", "--workspace", "--locked", "--no-fail-fast", "--", "--skip", ON_THE_WIRE])
+    let wanted = ["test", "--workspace", "--locked", "--no-fail-fast", "--"];
+    cargo(&[&wanted[..], &["--skip", ON_THE_WIRE, "--skip", JOURNEYS]].concat())
 }
 
 /// The drivers by themselves, what they ask, and the binary's way through each of them.

@@ -2,7 +2,7 @@
 
 mod aws_ranges;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use entrepot_domain::redirects::{Pull, PullPattern, Redirects, Route};
@@ -44,13 +44,12 @@ pub async fn assemble(
         middlewares.push((middleware.name(), Route::Signed(Arc::clone(&made))));
         redirects.otherwise = Route::Signed(made);
     }
+    let elsewhere = signed_elsewhere(config, surroundings).await?;
     for rule in &settings.rules {
         let route = match &rule.action {
             RedirectAction::Proxy => Route::Proxy,
             RedirectAction::Presign => match &rule.endpoint {
-                Some(endpoint) => signed_for(endpoint, &config.storage.backend, surroundings)
-                    .await?
-                    .map_or(Route::Proxy, Route::Signed),
+                Some(endpoint) => elsewhere.get(endpoint).cloned().map_or(Route::Proxy, Route::Signed),
                 None => own.clone(),
             },
             RedirectAction::Cdn(name) => {
@@ -85,34 +84,49 @@ pub async fn destinations(
 ) -> Result<Vec<Destination>, AssemblyError> {
     let own: Arc<dyn UrlSigner> = Arc::new(StoreSigner(Arc::clone(store)));
     let mut found = Vec::new();
-    if store.capabilities().presign {
+    if store.capabilities().presign && sends_to_the_store(config) {
         found.push(Destination { name: "the store".into(), is_own: true, signer: Arc::clone(&own) });
     }
-    let backend = &config.storage.backend;
     for (index, middleware) in config.middleware.storage.iter().enumerate() {
-        let signer = make(middleware, index, backend, &own)?;
+        let signer = make(middleware, index, &config.storage.backend, &own)?;
         found.push(Destination { name: middleware.name().into(), is_own: false, signer });
     }
-    let endpoints: BTreeSet<&String> =
-        config.storage.redirect.rules.iter().filter_map(|rule| rule.endpoint.as_ref()).collect();
-    for endpoint in endpoints {
-        if let Some(signer) = signed_for(endpoint, backend, surroundings).await? {
-            found.push(Destination { name: format!("the store at {endpoint}"), is_own: false, signer });
-        }
+    for (endpoint, signer) in signed_elsewhere(config, surroundings).await? {
+        found.push(Destination { name: format!("the store at {endpoint}"), is_own: false, signer });
     }
     Ok(found)
 }
 
-/// URLs of the store at another endpoint. They are signed for the host they name, so that takes a driver of
-/// its own, which is used for nothing else.
-async fn signed_for(
-    endpoint: &str,
-    backend: &Backend,
+/// Whether anybody is given the store's own URL: where nothing stands in front of it, or a rule or a filter
+/// leads past that.
+fn sends_to_the_store(config: &Config) -> bool {
+    let is_filtered = |middleware: &StorageMiddleware| match middleware {
+        StorageMiddleware::Cloudfront(settings) => settings.filter.by != FilterBy::Nothing,
+        _ => false,
+    };
+    let is_own = |rule: &RedirectRule| rule.action == RedirectAction::Presign && rule.endpoint.is_none();
+    let front = config.middleware.storage.last();
+    front.is_none_or(is_filtered) || config.storage.redirect.rules.iter().any(is_own)
+}
+
+/// What signs for the endpoints that rules name. URLs are signed for the host they name, so each takes a driver
+/// of its own, which is used for nothing else. Without those the store signs no URLs for.
+async fn signed_elsewhere(
+    config: &Config,
     surroundings: &dyn Surroundings,
-) -> Result<Option<Arc<dyn UrlSigner>>, AssemblyError> {
-    let Some(backend) = backend.reached_at(endpoint) else { return Ok(None) };
-    let store = assemble::steadied(stores::open(&backend, surroundings).await?.driver);
-    Ok(Some(Arc::new(StoreSigner(store))))
+) -> Result<BTreeMap<String, Arc<dyn UrlSigner>>, AssemblyError> {
+    let mut signers: BTreeMap<String, Arc<dyn UrlSigner>> = BTreeMap::new();
+    for endpoint in config.storage.redirect.rules.iter().filter_map(|rule| rule.endpoint.as_ref()) {
+        let Some(backend) = config.storage.backend.reached_at(endpoint) else { continue };
+        if signers.contains_key(endpoint) {
+            continue;
+        }
+        let store = stores::open(&backend, surroundings).await?.driver;
+        if store.capabilities().presign {
+            signers.insert(endpoint.clone(), Arc::new(StoreSigner(assemble::steadied(store))));
+        }
+    }
+    Ok(signers)
 }
 
 fn make(

@@ -109,13 +109,9 @@ const BYTES_PER_DESCRIPTOR: u64 = 512;
 
 fn cache(config: &config::Cache) -> Arc<dyn Cache> {
     let config::CacheKind::Inmemory = config.kind;
-    let defaults = entrepot_cache::Config::default();
-    // Distribution counts entries and reads 0 as "no bound"; memory is bounded here all the same.
-    let capacity = match config.max_descriptors {
-        0 => defaults.capacity_bytes * 16,
-        entries => entries.saturating_mul(BYTES_PER_DESCRIPTOR).max(defaults.capacity_bytes),
-    };
-    Arc::new(MemoryCache::new(entrepot_cache::Config { capacity_bytes: capacity, ..defaults }))
+    let least = config.least_descriptors.saturating_mul(BYTES_PER_DESCRIPTOR);
+    let capacity_bytes = config.max_memory.max(least);
+    Arc::new(MemoryCache::new(entrepot_cache::Config { capacity_bytes, ..entrepot_cache::Config::default() }))
 }
 
 fn domain(config: &Config) -> Result<entrepot_domain::Config, AssemblyError> {

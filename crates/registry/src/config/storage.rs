@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::duration;
 use super::keys::Milestone;
 use super::settle::Settling;
+use super::size;
 
 pub use azure::{Azure, AzureAccess, AzureCredentials};
 pub use gcs::{Gcs, GcsAccess, GcsHmac, GcsKey};
@@ -51,6 +52,8 @@ pub(super) struct Written {
 struct WrittenCache {
     blobdescriptor: String,
     blobdescriptorsize: u64,
+    #[serde(deserialize_with = "size::deserialize")]
+    max_memory: u64,
 }
 
 /// Where data lies and how it is treated.
@@ -148,9 +151,12 @@ pub struct Cache {
     /// Where it lies.
     #[serde(rename = "blobdescriptor")]
     pub kind: CacheKind,
-    /// The most descriptors it keeps in memory; never 0. Default: 10000.
+    /// So many descriptors have room, whatever `max_memory` says; never 0. Default: 10000.
     #[serde(rename = "blobdescriptorsize")]
-    pub max_descriptors: u64,
+    pub least_descriptors: u64,
+    /// What it holds in memory, manifests included, in bytes. Default: 64 MiB.
+    #[serde(serialize_with = "size::serialize")]
+    pub max_memory: u64,
 }
 
 /// Where the cache lies.
@@ -260,8 +266,8 @@ impl WrittenCache {
                 format!("a cache without limit is limited to {MOST_DESCRIPTORS} descriptors"),
             );
         }
-        let max_descriptors =
+        let least_descriptors =
             if self.blobdescriptorsize == 0 { MOST_DESCRIPTORS } else { self.blobdescriptorsize };
-        Cache { kind: CacheKind::Inmemory, max_descriptors }
+        Cache { kind: CacheKind::Inmemory, least_descriptors, max_memory: self.max_memory }
     }
 }

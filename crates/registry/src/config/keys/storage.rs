@@ -67,9 +67,13 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("storage.cache.blobdescriptor", Kind::OneOf(&["inmemory", "redis"]), "Where descriptors are cached. `redis` arrives with the fleet milestone.")
         .default("inmemory")
         .example("inmemory"),
-    Key::new("storage.cache.blobdescriptorsize", Kind::Count(0, 10_000_000), "The most descriptors kept in memory. 0, in distribution without limit, means 1000000 here.")
+    Key::new("storage.cache.blobdescriptorsize", Kind::Count(0, 10_000_000), "So many descriptors have room in memory, also where they need more than `max_memory`. 0, in distribution without limit, means 1000000 here.")
         .default("10000")
         .example("20000"),
+    Key::new("storage.cache.max_memory", Kind::Size(MIB, u64::MAX), "The most memory for what is cached, descriptors and small manifests alike. It fills as things are pulled, and stays.")
+        .default("64MiB")
+        .example("256MiB")
+        .ours(),
     Key::new("storage.cache.layerinfo", Kind::OneOf(&["inmemory", "redis"]), "The old name of `storage.cache.blobdescriptor`.")
         .fate(Fate::Alias("storage.cache.blobdescriptor"))
         .example("inmemory"),

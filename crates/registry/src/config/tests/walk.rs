@@ -29,6 +29,10 @@ const COMPANIONS: &[(&str, &[(&str, &str)])] = &[
         "validation.manifests.indexes.platformlist[].architecture",
         &[("REGISTRY_VALIDATION_MANIFESTS_INDEXES_PLATFORMLIST_0_OS", "linux"), LIST],
     ),
+    (
+        "storage.redirect.rules[].endpoint",
+        &[("REGISTRY_STORAGE_REDIRECT_RULES_0_ACTION", "presign"), S3_BUCKET, S3_REGION],
+    ),
     ("storage.s3.accesskey", &[S3_BUCKET, S3_REGION, ("REGISTRY_STORAGE_S3_SECRETKEY", "s")]),
     ("storage.s3.secretkey", &[S3_BUCKET, S3_REGION, ("REGISTRY_STORAGE_S3_ACCESSKEY", "a")]),
     (

@@ -8,7 +8,6 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use entrepot_storage::{Key, PreparedPut, PutMode, StorageDriverExt, Version};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -19,6 +18,8 @@ mod envelope;
 mod manifest;
 mod session;
 mod tag;
+
+use envelope::read as decode_json;
 
 pub use content::{Life, Pointer, RepositoryEntry};
 pub use manifest::{ManifestRecord, ManifestState};
@@ -148,10 +149,6 @@ pub(crate) struct Draft {
     nonce: Nonce,
     body: Bytes,
     _prepared: PreparedPut,
-}
-
-pub(crate) fn decode_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, Nonce), String> {
-    envelope::read(bytes)
 }
 
 /// Writes JSON, padded with spaces so that its length plus `extra` tells `class`.

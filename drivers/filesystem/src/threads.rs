@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use entrepot_storage::{Error, ErrorKind, Result};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 use crate::NAME;
@@ -50,12 +50,8 @@ impl Threads {
         let closed = || retryable().because("the store was closed");
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| closed())?;
         let runtime = self.runtime.as_ref().ok_or_else(closed)?;
-        let task = begin(runtime, move || {
-            let outcome = work();
-            drop(place);
-            outcome
-        });
-        let task = task.ok_or_else(|| retryable().because("the system gives no thread"))?;
+        let task =
+            begin(runtime, place, work).ok_or_else(|| retryable().because("the system gives no thread"))?;
         task.await.map_err(|lost| retryable().because(lost))?
     }
 
@@ -64,20 +60,22 @@ impl Threads {
         let (Ok(place), Some(runtime)) = (Arc::clone(&self.places).try_acquire_owned(), &self.runtime) else {
             return false;
         };
-        let begun = begin(runtime, move || {
-            work();
-            drop(place);
-        });
-        begun.is_some()
+        begin(runtime, place, work).is_some()
     }
 }
 
-/// Hands work to the pool. Tokio panics where the pool is empty and the system refuses another thread; what was
+/// Hands work to the pool, with the place it keeps until it is done. Tokio panics where the pool is empty and the system refuses another thread; what was
 /// handed over is then done by the next thread there is.
 fn begin<T: Send + 'static>(
     runtime: &Runtime,
+    place: OwnedSemaphorePermit,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Option<JoinHandle<T>> {
+    let work = move || {
+        let outcome = work();
+        drop(place);
+        outcome
+    };
     catch_unwind(AssertUnwindSafe(|| runtime.spawn_blocking(work))).ok()
 }
 

@@ -362,7 +362,7 @@ pub struct Finished {
 /// of the very same call whose answer was lost.
 async fn put_fresh(driver: &SharedDriver, key: Key, body: Bytes) -> Result<ObjectMeta> {
     let size = body.len() as u64;
-    match driver.put(&key, body, PutMode::IfAbsent).await {
+    match driver.put(&key, body, PutMode::Fresh).await {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             let meta = driver.stat(&key).await?;
             if meta.size == size { Ok(meta) } else { Err(error) }

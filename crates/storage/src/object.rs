@@ -122,6 +122,11 @@ pub enum PutMode {
     Overwrite,
     /// Only where no object is.
     IfAbsent,
+    /// At a key that was made for this put alone, so that nobody else asks for it before the put is answered
+    /// and what is there already can only come of an earlier attempt of it: then it is done, or fails
+    /// with `AlreadyExists`. It may have its name before it is durable. If power is lost before the answer,
+    /// there may be an object of other bytes, which nothing refers to.
+    Fresh,
     /// Only over this version.
     IfMatch(Version),
 }

@@ -29,7 +29,7 @@ pub(crate) async fn put(store: &Store, key: &Key, body: Bytes, mode: PutMode) ->
     };
     match &mode {
         PutMode::Overwrite => {}
-        PutMode::IfAbsent => options.if_none_match = Some(Etag::from("*")),
+        PutMode::IfAbsent | PutMode::Fresh => options.if_none_match = Some(Etag::from("*")),
         PutMode::IfMatch(version) => options.if_match = Some(Etag::from(version.0.as_str())),
     }
     let answer = store.blob(key).upload(body.into(), Some(options)).await;
@@ -41,7 +41,7 @@ pub(crate) async fn put(store: &Store, key: &Key, body: Bytes, mode: PutMode) ->
 /// A lost condition in the contract's words: Azure has one of its own for each way to lose.
 fn lost(mode: &PutMode, error: Error) -> Error {
     let kind = match (mode, error.kind()) {
-        (PutMode::IfAbsent, ErrorKind::Precondition) => ErrorKind::AlreadyExists,
+        (PutMode::IfAbsent | PutMode::Fresh, ErrorKind::Precondition) => ErrorKind::AlreadyExists,
         (PutMode::IfMatch(_), ErrorKind::NotFound | ErrorKind::AlreadyExists) => ErrorKind::Precondition,
         _ => return error,
     };

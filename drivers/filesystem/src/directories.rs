@@ -57,6 +57,9 @@ impl Drop for Making<'_> {
     }
 }
 
+/// Something to be done on the way. It may be called again.
+type Work<'a> = &'a mut dyn FnMut() -> Result<()>;
+
 /// Where directories are found and made: the root, the way to resolve, and what is in the making.
 pub(crate) struct Directories<'a> {
     pub(crate) root: &'a OwnedFd,
@@ -68,6 +71,13 @@ impl Directories<'_> {
     /// Opens the directory at `path` (empty: the root), making what is missing. When it answers, the
     /// directory and all above it survive a power loss.
     pub(crate) fn ensure(&self, path: &str) -> Result<OwnedFd> {
+        self.ensure_around(path, &mut || Ok(()))
+    }
+
+    /// As `ensure`; where the directory is made, `work` is done between its making and its sync. What
+    /// `work` syncs takes the directory along on a filesystem with one journal, and the directory's own sync
+    /// then finds little to do.
+    pub(crate) fn ensure_around(&self, path: &str, work: Work<'_>) -> Result<OwnedFd> {
         match self.open(path) {
             Ok(directory) => {
                 self.settle(path)?;
@@ -77,7 +87,7 @@ impl Directories<'_> {
             Err(errno) => return Err(errno),
         }
         for _ in 0..ATTEMPTS {
-            match self.make(path) {
+            match self.make(path, work) {
                 Err(Errno::NOENT) => {}
                 outcome => return outcome,
             }
@@ -93,14 +103,14 @@ impl Directories<'_> {
         self.resolver.open(self.root, path, DIRECTORY)
     }
 
-    fn make(&self, path: &str) -> Result<OwnedFd> {
+    fn make(&self, path: &str, work: Work<'_>) -> Result<OwnedFd> {
         // Mostly only the last one is missing.
         let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
         match self.open(above) {
             Err(Errno::NOENT) => self.make_all(path),
             parent => {
                 self.settle(above)?;
-                self.make_one(&parent?, path, name)
+                self.make_one(&parent?, path, name, work)
             }
         }
     }
@@ -111,7 +121,7 @@ impl Directories<'_> {
             let whole = &path[..end];
             let name = whole.rsplit('/').next().unwrap_or(whole);
             here = match self.resolver.open(&here, name, DIRECTORY) {
-                Err(Errno::NOENT) => self.make_one(&here, whole, name)?,
+                Err(Errno::NOENT) => self.make_one(&here, whole, name, &mut || Ok(()))?,
                 outcome => outcome?,
             };
         }
@@ -119,12 +129,13 @@ impl Directories<'_> {
         Ok(here)
     }
 
-    fn make_one(&self, parent: &OwnedFd, whole: &str, name: &str) -> Result<OwnedFd> {
+    fn make_one(&self, parent: &OwnedFd, whole: &str, name: &str, work: Work<'_>) -> Result<OwnedFd> {
         let making = self.unsynced.begin(whole);
         match mkdirat(parent, name, Mode::from_raw_mode(0o755)) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(errno) => return Err(errno),
         }
+        work()?;
         fsync(parent)?;
         drop(making);
         self.resolver.open(parent, name, DIRECTORY)

@@ -108,8 +108,17 @@ impl Drop for Ending<'_> {
 }
 
 fn write(client: &Client, key: &Key, body: &Bytes) -> Result<Draft> {
-    client.directories().ensure(split(key).0)?;
-    Draft::write(client, body)
+    let draft = Draft::begin(client, body)?;
+    let mut is_synced = false;
+    client.directories().ensure_around(split(key).0, &mut || {
+        draft.sync()?;
+        is_synced = true;
+        Ok(())
+    })?;
+    if !is_synced {
+        draft.sync()?;
+    }
+    Ok(draft)
 }
 
 /// Begins a draft, if a thread is free for it.

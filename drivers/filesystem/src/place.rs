@@ -74,7 +74,7 @@ pub(crate) fn current(place: &Place<'_>, key: &Key) -> Result<Option<Stat>> {
 pub(crate) fn check(present: Option<&Stat>, mode: &PutMode, key: &Key) -> Result<()> {
     let refused = match mode {
         PutMode::Overwrite => None,
-        PutMode::IfAbsent => present.map(|_| ErrorKind::AlreadyExists),
+        PutMode::IfAbsent | PutMode::Fresh => present.map(|_| ErrorKind::AlreadyExists),
         PutMode::IfMatch(expected) => {
             (present.map(version).as_ref() != Some(expected)).then_some(ErrorKind::Precondition)
         }

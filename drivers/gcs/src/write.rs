@@ -17,7 +17,7 @@ impl Client {
         let (size, crc) = (body.len() as u64, crc32c::crc32c(&body));
         let condition = match &mode {
             PutMode::Overwrite => None,
-            PutMode::IfAbsent => Some((0, ErrorKind::AlreadyExists)),
+            PutMode::IfAbsent | PutMode::Fresh => Some((0, ErrorKind::AlreadyExists)),
             PutMode::IfMatch(version) => Some((generation(key, version)?, ErrorKind::Precondition)),
         };
         let over = condition.map(|(generation, _)| generation);

@@ -62,7 +62,7 @@ impl Store {
         let present = self.objects.get(key);
         let refused = match mode {
             PutMode::Overwrite => None,
-            PutMode::IfAbsent => present.map(|_| ErrorKind::AlreadyExists),
+            PutMode::IfAbsent | PutMode::Fresh => present.map(|_| ErrorKind::AlreadyExists),
             PutMode::IfMatch(version) => {
                 (present.map(|stored| &stored.version) != Some(version)).then_some(ErrorKind::Precondition)
             }

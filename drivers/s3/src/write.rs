@@ -61,7 +61,7 @@ impl Client {
         let request = self.writing.dress(request, body.len() as u64);
         let request = match mode {
             PutMode::Overwrite => request,
-            PutMode::IfAbsent => request.if_none_match("*"),
+            PutMode::IfAbsent | PutMode::Fresh => request.if_none_match("*"),
             PutMode::IfMatch(version) => request.if_match(quoted(&version.0)),
         };
         let answer = self.call(self.timeouts.transfer, request.customize().disable_payload_signing().send());
@@ -143,7 +143,7 @@ impl Writing {
 /// What a failed condition means to the mode it was asked in.
 fn lost_condition(failure: &Failure, mode: &PutMode) -> Option<ErrorKind> {
     match (failure.kind(), mode) {
-        (ErrorKind::Precondition, PutMode::IfAbsent) => Some(ErrorKind::AlreadyExists),
+        (ErrorKind::Precondition, PutMode::IfAbsent | PutMode::Fresh) => Some(ErrorKind::AlreadyExists),
         // Some stores say that nothing is there to match.
         (ErrorKind::NotFound, PutMode::IfMatch(_)) => Some(ErrorKind::Precondition),
         // A put finds nothing missing but its bucket.

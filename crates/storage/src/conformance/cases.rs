@@ -75,6 +75,7 @@ macro_rules! conformance_cases {
             conditions::put_if_absent_creates_where_nothing_is, CONDITIONAL_PUT, "`IfAbsent` writes only where no object is.";
             conditions::put_if_absent_over_an_object_changes_nothing, CONDITIONAL_PUT, "`IfAbsent` fails with `AlreadyExists`, and then nothing was changed.";
             conditions::put_if_absent_creates_again_after_a_delete, CONDITIONAL_PUT, "When a delete has been answered, every later write sees it.";
+            conditions::a_fresh_put_creates_and_may_be_repeated, CONDITIONAL_PUT, "What is at a fresh key comes of an earlier attempt: it is done, or fails with `AlreadyExists`.";
             conditions::put_if_match_replaces_the_version_it_names, CONDITIONAL_PUT, "`IfMatch` writes over the version it names.";
             conditions::put_if_match_of_another_version_changes_nothing, CONDITIONAL_PUT, "`IfMatch` fails with `Precondition`, and then nothing was changed.";
             conditions::put_if_match_where_nothing_is_fails, CONDITIONAL_PUT, "`IfMatch` fails with `Precondition` also where no object is.";

@@ -37,6 +37,19 @@ pub(super) async fn put_if_absent_creates_again_after_a_delete(trial: Trial) {
     assert_same(&trial.read(&key).await.expect("it is there"), &pattern(2, 10));
 }
 
+pub(super) async fn a_fresh_put_creates_and_may_be_repeated(trial: Trial) {
+    let key = trial.key("object");
+    let first = trial.driver.put(&key, pattern(1, 10), PutMode::Fresh).await.expect("nothing is there yet");
+    assert_same(&trial.read(&key).await.expect("it is there"), &pattern(1, 10));
+
+    // As after a lost answer.
+    match trial.other.put(&key, pattern(1, 10), PutMode::Fresh).await {
+        Ok(again) => assert_eq!(again.size, first.size),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::AlreadyExists),
+    }
+    assert_same(&trial.read(&key).await.expect("it is still there"), &pattern(1, 10));
+}
+
 pub(super) async fn put_if_match_replaces_the_version_it_names(trial: Trial) {
     let key = trial.key("object");
     let first = version(trial.put(&key, &pattern(1, 10)).await.version);

@@ -84,7 +84,7 @@ impl StorageDriver for Alone {
         match &mode {
             PutMode::Overwrite => {}
             PutMode::IfMatch(version) => self.stands(key, version).await?,
-            PutMode::IfAbsent => {
+            PutMode::IfAbsent | PutMode::Fresh => {
                 if self.inner.stat_if_present(key).await?.is_some() {
                     return Err(Error::new(self.inner.name(), ErrorKind::AlreadyExists).at(key));
                 }

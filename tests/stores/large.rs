@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use entrepot_storage::append::part_bytes;
 use entrepot_tests::environment;
 use entrepot_tests::server::{Server, Storage};
 use entrepot_tests::stores::{Kind, ObjectStore};
@@ -20,8 +21,6 @@ const PART_SIZE: &str = "uploads:\n  part_size: 16MiB\n";
 /// Beyond a whole number of what the registry saves a session after, so that no record is on its way when the
 /// last byte is waited for, and the last part is not full, whatever the size.
 const MORE_BYTES: u64 = 101 * MIB;
-/// From this part on parts are twice as large, and again after as many more: `storage::append`.
-const PARTS_PER_DOUBLING: u64 = 1000;
 /// Parts an upload holds at most: four on their way, one being filled, and one to go round.
 const PARTS_HELD: u64 = 6;
 /// What may come on top of these: the client of the store, and memory the allocator has not given back.
@@ -66,18 +65,13 @@ fn calls(server: &Server) -> BTreeMap<&'static str, u64> {
     ACTIONS.into_iter().map(|action| (action, count(action))).collect()
 }
 
-/// Bytes of the part with this number.
-const fn part_bytes(number: u64) -> u64 {
-    PART_BYTES << (number / PARTS_PER_DOUBLING)
-}
-
 /// How many parts are full before the last byte of `size`.
-fn full_parts(size: u64) -> u64 {
+fn full_parts(size: u64) -> u32 {
     let mut left = size - 1;
     let mut parts = 0;
-    while left >= part_bytes(parts + 1) {
+    while left >= part_bytes(PART_BYTES, parts + 1) {
         parts += 1;
-        left -= part_bytes(parts);
+        left -= part_bytes(PART_BYTES, parts);
     }
     parts
 }
@@ -93,7 +87,7 @@ fn wait_for_parts(server: &Server, parts: u64) {
 
 fn push(server: &Server, size: u64) -> Ending {
     let size = size + MORE_BYTES;
-    let parts = calls(server)["upload_part"] + full_parts(size);
+    let parts = calls(server)["upload_part"] + u64::from(full_parts(size));
     let mut before = BTreeMap::new();
     let mut begun = Instant::now();
     let answer = push_with_a_pause(server.address(), "large", Content { seed: size, size }, || {
@@ -133,12 +127,19 @@ fn a_large_blob_costs_no_more_after_its_last_byte_and_no_more_memory_than_its_pa
     let small = push(&server, 256 * MIB);
     println!("256 MiB: {small}; {} MiB of memory at rest", idle / MIB);
 
+    let mut before = None;
     for size in [Some(GIB), larger].into_iter().flatten() {
         let large = push(&server, size);
-        let (peak, part) = (peak_bytes(&server), part_bytes(full_parts(size)));
+        let (peak, part) = (peak_bytes(&server), part_bytes(PART_BYTES, full_parts(size)));
         println!("{} GiB: {large}; {} MiB at most, in parts of {} MiB", size / GIB, peak / MIB, part / MIB);
         assert_eq!(large.calls, small.calls, "the last byte of {size} costs more than that of 256 MiB");
         assert!(peak <= idle + PARTS_HELD * part + MEMORY_BYTES, "{peak} bytes were held");
+        // However large, as long as its parts are no larger.
+        if part == PART_BYTES {
+            let most = before.unwrap_or(peak) + MEMORY_BYTES / 2;
+            assert!(peak <= most, "{peak} bytes were held, where {most} should do");
+        }
+        before = before.or(Some(peak));
     }
     wait(clear(&store));
 }

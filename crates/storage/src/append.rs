@@ -22,8 +22,16 @@ use gathering::Gathering;
 
 use crate::{Error, ErrorKind, Key, ObjectMeta, Part, PutMode, ReadRange, Result, SharedDriver, Upload};
 
-/// After so many parts the part size doubles, so that 10,000 parts hold several TiB.
-const PARTS_PER_DOUBLING: u32 = 1000;
+/// So many parts are of one size: with 16 MiB each, bodies up to 62 GiB take the memory of a small one.
+const PARTS_OF_ONE_SIZE: u32 = 4000;
+/// After that the size doubles this often, so that 10,000 parts hold several TiB.
+const PARTS_PER_DOUBLING: u32 = 750;
+
+/// Bytes of the part with this number (from 1 on), where the first has `first`: parts grow in very large
+/// bodies, because stores take 10,000 of them. Not where [`Capabilities`](crate::Capabilities) want them equal.
+pub fn part_bytes(first: u64, number: u32) -> u64 {
+    first << number.saturating_sub(PARTS_OF_ONE_SIZE).div_ceil(PARTS_PER_DOUBLING).min(20)
+}
 
 /// Where an appended body stands at the store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -238,8 +246,8 @@ impl Appender {
         if capabilities.uniform_parts {
             return self.state.part_size;
         }
-        let doublings = (self.next_number / PARTS_PER_DOUBLING).min(20);
-        (self.state.part_size << doublings).min(capabilities.max_part.max(self.state.part_size))
+        let first = self.state.part_size;
+        part_bytes(first, self.next_number).min(capabilities.max_part.max(first))
     }
 
     async fn make_room(&mut self, more: u64) -> Result<()> {
@@ -368,5 +376,24 @@ async fn put_fresh(driver: &SharedDriver, key: Key, body: Bytes) -> Result<Objec
             if meta.size == size { Ok(meta) } else { Err(error) }
         }
         answer => answer,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn parts_stay_of_one_size_for_long_and_then_reach_several_tebibytes() {
+        let first = 16 * MIB;
+        let size = |parts| (1..=parts).map(|number| part_bytes(first, number)).sum::<u64>();
+
+        assert_eq!(part_bytes(first, PARTS_OF_ONE_SIZE), first);
+        assert!(size(PARTS_OF_ONE_SIZE) > 60 << 30);
+        assert_eq!(part_bytes(first, PARTS_OF_ONE_SIZE + 1), 2 * first);
+        assert!(size(10_000) > 5 << 40);
+        assert!((1..50_000).all(|number| part_bytes(first, number) <= part_bytes(first, number + 1)));
     }
 }

@@ -71,6 +71,7 @@ pub fn init(config: &LogConfig) -> Result<LogGuard, AlreadySetUp> {
     let events = Targets::new()
         .with_default(config.level.min(LevelFilter::WARN))
         .with_target(OURS, config.level)
+        .with_target(HTTP, if config.level >= LevelFilter::DEBUG { LevelFilter::WARN } else { LevelFilter::OFF })
         .with_target(ACCESS, LevelFilter::OFF);
     let accesses = Targets::new()
         .with_target(ACCESS, if config.access_log { LevelFilter::INFO } else { LevelFilter::OFF });
@@ -85,6 +86,10 @@ pub fn init(config: &LogConfig) -> Result<LogGuard, AlreadySetUp> {
 
 /// What the targets of all our crates begin with.
 const OURS: &str = "entrepot";
+
+/// The HTTP library. It calls errors what a client does wrong, such as a try whether there is TLS; what goes
+/// wrong here is told by us already.
+const HTTP: &str = "actix_http";
 
 /// The stream without the standard library's flush after each line: the log's thread flushes when it has
 /// nothing more to write, so that a busy registry pays one system call for many lines.

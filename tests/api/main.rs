@@ -13,6 +13,7 @@ mod blobs {
     mod delete;
     mod get;
     mod head;
+    mod local;
     mod ranges;
     mod redirects;
 }

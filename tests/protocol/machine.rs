@@ -250,6 +250,7 @@ impl Machine {
         let mut bytes = Vec::new();
         match opened.body {
             BlobBody::Whole(whole) => bytes.extend_from_slice(&whole),
+            BlobBody::Local(_) => unreachable!("the store of the model is in memory"),
             BlobBody::Stream(mut chunks) => {
                 while let Some(chunk) = chunks.next().await {
                     bytes.extend_from_slice(&chunk?);

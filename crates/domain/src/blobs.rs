@@ -8,10 +8,11 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use entrepot_oci::{Digest, MediaType};
-use entrepot_storage::SignedUrl;
+use entrepot_storage::{LocalFile, SignedUrl};
 use futures_core::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 mod delete;
 mod mount;
@@ -39,6 +40,11 @@ pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The bytes of an answer. An error item cuts the answer short; the stream never ends early without.
 pub type BodyStream = BoxStream<'static, Result<Bytes>>;
+
+/// The pieces of an answer; ends as a [`BodyStream`] does.
+pub type PieceStream = BoxStream<'static, Result<Piece>>;
+
+pub use entrepot_storage::{Chunk, Piece, Window};
 
 /// Which bytes of a blob are wanted: see [`entrepot_storage::ReadRange`].
 pub use entrepot_storage::ReadRange as BlobRange;
@@ -80,6 +86,23 @@ pub enum BlobBody {
     Whole(Bytes),
     /// One chunk after the other.
     Stream(BodyStream),
+    /// A file of this machine, which may go to a socket without being read.
+    Local(LocalBlob),
+}
+
+/// A blob in a file of this machine whose digest was found right not long ago.
+pub struct LocalBlob(pub(crate) Box<dyn LocalFile>);
+
+impl LocalBlob {
+    /// Its bytes, to be looked at.
+    pub fn into_stream(self) -> BodyStream {
+        self.0.into_stream().map_err(Error::from).boxed()
+    }
+
+    /// Its bytes, to be passed to a socket.
+    pub fn into_pieces(self) -> PieceStream {
+        self.0.into_pieces().map_err(Error::from).boxed()
+    }
 }
 
 impl std::fmt::Debug for BlobBody {
@@ -87,6 +110,7 @@ impl std::fmt::Debug for BlobBody {
         match self {
             BlobBody::Whole(bytes) => write!(f, "Whole({} bytes)", bytes.len()),
             BlobBody::Stream(_) => f.write_str("Stream"),
+            BlobBody::Local(_) => f.write_str("Local"),
         }
     }
 }

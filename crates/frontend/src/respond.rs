@@ -24,6 +24,7 @@ use crate::error::Failed;
 use crate::extract::body::{End, Inbound};
 use crate::middleware::cors;
 use crate::middleware::record::Record;
+use crate::server::outbound::Outbound;
 use body::{Body, Content};
 
 /// An answer before it becomes a response: without the headers that all carry, and with its body even
@@ -43,6 +44,12 @@ impl Answer {
     /// An answer whose body is empty, and says so.
     pub(crate) fn empty(status: Status) -> Self {
         Self::new(status, Content::Bytes(Bytes::new()))
+    }
+
+    /// The same answer once its first bytes are there.
+    pub(crate) async fn begun(mut self, outbound: Option<&Outbound>) -> entrepot_domain::Result<Self> {
+        self.content = self.content.begun(outbound).await?;
+        Ok(self)
     }
 
     /// Adds a header whose value is known to be one.

@@ -11,7 +11,7 @@ use entrepot_auth::Grant;
 
 use crate::access;
 use crate::context::{Context, Shared, Target};
-use crate::error::{Failed, disabled};
+use crate::error::{Failed, disabled, from_domain};
 use crate::extract::{self, body::Inbound};
 use crate::handlers::{base, blobs, catalog, manifests, referrers, tags, uploads};
 use crate::middleware::client::Client;
@@ -74,7 +74,10 @@ async fn answer(
     record.reached(endpoint.id);
     record.recognised(grant.identity());
     let context = context(shared, request.head(), client, body, endpoint, target);
-    handle(&context, grant).await
+    let answer = handle(&context, grant).await?;
+    // Nothing is sent before the first bytes are there.
+    let begun = answer.begun(record.outbound().as_ref()).await;
+    begun.map_err(|error| from_domain(&context, error))
 }
 
 /// Gathers what a handler has at hand.

@@ -17,6 +17,7 @@ pub mod driver;
 pub mod error;
 pub mod finding;
 pub mod key;
+pub mod local;
 pub mod object;
 pub mod probe;
 pub mod signer;
@@ -28,6 +29,7 @@ pub use driver::{SharedDriver, StorageDriver, StorageDriverExt};
 pub use error::{Error, ErrorKind, Result};
 pub use finding::{Finding, Severity};
 pub use key::Key;
+pub use local::{Around, Chunk, LocalFile, Piece, PieceStream, Window};
 pub use object::{
     Body, ByteStream, ListPage, Object, ObjectMeta, PreparedPut, PresignOptions, PutMode, ReadRange,
     SignedUrl, Version,

@@ -9,7 +9,8 @@ use futures_core::stream::BoxStream;
 use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
 
-use crate::{Key, Result};
+use crate::local::Layered;
+use crate::{Around, Key, LocalFile, Result};
 
 /// The bytes of an object as they arrive. A failure in the middle is an `Err` item, after which the
 /// stream ends; it never ends early without one.
@@ -69,6 +70,8 @@ pub enum Body {
     Whole(Bytes),
     /// One chunk after the other, each at most a few MiB.
     Stream(ByteStream),
+    /// A file of this machine, which can be sent without being read.
+    Local(Box<dyn LocalFile>),
 }
 
 impl Body {
@@ -77,6 +80,16 @@ impl Body {
         match self {
             Body::Whole(bytes) => Box::pin(futures_util::stream::once(async { Ok(bytes) })),
             Body::Stream(stream) => stream,
+            Body::Local(file) => file.into_stream(),
+        }
+    }
+
+    /// The body with `layer` around its bytes, where they do not come all at once.
+    pub fn within(self, layer: impl Around) -> Self {
+        match self {
+            Body::Whole(bytes) => Body::Whole(bytes),
+            Body::Stream(stream) => Body::Stream(layer.around(stream)),
+            Body::Local(file) => Body::Local(Box::new(Layered { file, layer })),
         }
     }
 
@@ -84,12 +97,12 @@ impl Body {
     pub async fn into_bytes(self) -> Result<Bytes> {
         match self {
             Body::Whole(bytes) => Ok(bytes),
-            Body::Stream(stream) => {
+            body => {
                 let gather = |mut all: BytesMut, chunk: Bytes| async move {
                     all.extend_from_slice(&chunk);
                     Ok(all)
                 };
-                stream.try_fold(BytesMut::new(), gather).await.map(BytesMut::freeze)
+                body.into_stream().try_fold(BytesMut::new(), gather).await.map(BytesMut::freeze)
             }
         }
     }
@@ -100,6 +113,7 @@ impl std::fmt::Debug for Body {
         match self {
             Body::Whole(bytes) => write!(f, "Whole({} bytes)", bytes.len()),
             Body::Stream(_) => f.write_str("Stream"),
+            Body::Local(_) => f.write_str("Local"),
         }
     }
 }

@@ -40,6 +40,7 @@ mod resolve;
 mod staging;
 mod threads;
 mod upload;
+mod window;
 mod write;
 
 pub use config::Config;

@@ -2,7 +2,8 @@
 //!
 //! What the kernel has at hand is answered on the calling thread: the lookup with `RESOLVE_CACHED`, the
 //! bytes with `RWF_NOWAIT`. Whatever would wait for the disk goes to a thread that may. One descriptor
-//! is read from the first byte to the last, so an object that is replaced meanwhile is not mixed.
+//! is read from the first byte to the last, so an object that is replaced meanwhile is not mixed. What
+//! only goes on to a socket is not read at all where the page cache has it: see [`window`](crate::window).
 
 use std::io::IoSliceMut;
 use std::ops::Range;
@@ -10,7 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use entrepot_storage::{Body, ByteStream, Error, ErrorKind, Key, Object, ObjectMeta, ReadRange, Result};
+use entrepot_storage::{
+    Body, ByteStream, Error, ErrorKind, Key, LocalFile, Object, ObjectMeta, Piece, PieceStream, ReadRange,
+    Result,
+};
 use futures_util::stream;
 use rustix::fd::OwnedFd;
 use rustix::fs::{OFlags, Stat, fstat};
@@ -22,6 +26,7 @@ use crate::client::Client;
 use crate::error::{broken, of_write};
 use crate::file::{is_object, meta, size};
 use crate::resolve::{GLANCE, OBJECT};
+use crate::window::{self, FileWindow, WINDOW_BYTES};
 
 /// Bodies up to this length are answered at once.
 const WHOLE_BYTES: u64 = 256 * 1024;
@@ -44,10 +49,16 @@ pub(crate) async fn get(client: &Arc<Client>, key: &Key, range: ReadRange) -> Re
     }
     let (file, stat) = open(client, key, OBJECT).await?;
     let (meta, range) = (meta(key, &stat), resolve(&range, key, size(&stat))?);
-    let mut reader =
-        Reader { client: Arc::clone(client), key: key.clone(), file: Arc::new(file), rest: range.clone() };
+    let mut reader = Reader {
+        client: Arc::clone(client),
+        key: key.clone(),
+        file: Arc::new(file),
+        rest: range.clone(),
+        may_map: false,
+    };
     if range.end - range.start > WHOLE_BYTES {
-        return Ok(Object { meta, range, body: Body::Stream(reader.into_stream()) });
+        reader.may_map = window::may_map(&stat);
+        return Ok(Object { meta, range, body: Body::Local(Box::new(reader)) });
     }
     let bytes = reader.whole().await?;
     if let Some(file) = Arc::into_inner(reader.file) {
@@ -83,13 +94,38 @@ struct Reader {
     key: Key,
     file: Arc<OwnedFd>,
     rest: Range<u64>,
+    /// Whether the page cache tells what it holds of the file.
+    may_map: bool,
 }
 
-impl Reader {
-    fn into_stream(self) -> ByteStream {
+impl LocalFile for Reader {
+    fn into_stream(self: Box<Self>) -> ByteStream {
         Box::pin(stream::try_unfold(self, |mut reader| async move {
             Ok(reader.next().await?.map(|chunk| (chunk, reader)))
         }))
+    }
+
+    fn into_pieces(self: Box<Self>) -> PieceStream {
+        Box::pin(stream::try_unfold(self, |mut reader| async move {
+            let piece = match reader.window() {
+                Some(window) => Some(Piece::Window(Box::new(window))),
+                None => reader.next().await?.map(Piece::Bytes),
+            };
+            Ok(piece.map(|piece| (piece, reader)))
+        }))
+    }
+}
+
+impl Reader {
+    /// The next bytes as a window, if there are enough and the page cache has all of them.
+    fn window(&mut self) -> Option<FileWindow> {
+        let length = (self.rest.end - self.rest.start).min(WINDOW_BYTES as u64);
+        if !self.may_map || length <= BUFFER_BYTES as u64 {
+            return None;
+        }
+        let window = FileWindow::at_hand(&self.file, self.rest.start, length as usize)?;
+        self.rest.start += length;
+        Some(window)
     }
 
     /// The next chunk, or `None` after the last. A file shorter than it was is an error, never an end.

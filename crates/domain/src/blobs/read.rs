@@ -6,10 +6,12 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use entrepot_oci::{Digest, Hasher, RepositoryName};
 use entrepot_storage::{Body, ByteStream, ErrorKind, Key, ObjectMeta};
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 
 use super::publish::visible;
-use super::{BlobBody, BlobRange, BodyStream, Content, Delivery, Intent, OpenedRange, octet_stream};
+use super::{
+    BlobBody, BlobRange, BodyStream, Content, Delivery, Intent, LocalBlob, OpenedRange, octet_stream,
+};
 use crate::error::{Error, Result};
 use crate::layout;
 use crate::ports::{CacheKey, CacheValue, CachedLink};
@@ -125,10 +127,11 @@ impl Inner {
                 BlobBody::Whole(self.checked(bytes, digest, &object.meta)?)
             }
             Body::Whole(bytes) => BlobBody::Whole(bytes),
-            Body::Stream(stream) if wants_hashing => {
-                BlobBody::Stream(verified(Arc::clone(self), stream, digest, object.meta))
+            Body::Local(file) if !wants_hashing => BlobBody::Local(LocalBlob(file)),
+            body if wants_hashing => {
+                BlobBody::Stream(verified(Arc::clone(self), body.into_stream(), digest, object.meta))
             }
-            Body::Stream(stream) => BlobBody::Stream(stream.map(|chunk| chunk.map_err(Error::from)).boxed()),
+            body => BlobBody::Stream(body.into_stream().map_err(Error::from).boxed()),
         };
         Ok(OpenedRange { content, range: object.range, body })
     }

@@ -13,7 +13,6 @@ use crate::access;
 use crate::context::Context;
 use crate::error::{Failed, from_domain};
 use crate::extract;
-use crate::respond::body::Content;
 use crate::respond::{Answer, blob, byteranges};
 
 /// `GET` of a blob, or of ranges of it.
@@ -63,17 +62,10 @@ async fn open(context: &Context<'_>, digest: &Digest, range: BlobRange) -> Resul
     context.registry().open_blob(context.repository(), digest, range, context.reader()).await
 }
 
-/// Sends nothing before the first bytes are there.
-async fn begun(context: &Context<'_>, mut answer: Answer) -> Result<Answer, Failed> {
-    let content = std::mem::replace(&mut answer.content, Content::None);
-    answer.content = content.begun().await.map_err(|error| from_domain(context, error))?;
-    Ok(answer)
-}
-
 async fn whole(context: &Context<'_>, digest: &Digest) -> Result<Answer, Failed> {
     let delivery =
         open(context, digest, BlobRange::Whole).await.map_err(|error| from_domain(context, error))?;
-    begun(context, blob::whole(context, digest, delivery)).await
+    Ok(blob::whole(context, digest, delivery))
 }
 
 async fn single(context: &Context<'_>, digest: &Digest, wanted: Requested) -> Result<Answer, Failed> {
@@ -83,7 +75,7 @@ async fn single(context: &Context<'_>, digest: &Digest, wanted: Requested) -> Re
         Requested::Last(length) => BlobRange::Suffix(length),
     };
     match open(context, digest, range).await {
-        Ok(delivery) => begun(context, blob::range(context, digest, delivery)).await,
+        Ok(delivery) => Ok(blob::range(context, digest, delivery)),
         // No range of nothing can be satisfied; clients that always ask for one want the empty blob.
         Err(Error::RangeNotSatisfiable { size: 0 }) => whole(context, digest).await,
         Err(error) => Err(from_domain(context, error)),

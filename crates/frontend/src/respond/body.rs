@@ -6,8 +6,8 @@ use std::task::{Context, Poll, ready};
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::Payload;
 use bytes::Bytes;
-use entrepot_domain::blobs::{BlobBody, BodyStream};
-use futures_util::{StreamExt, stream};
+use entrepot_domain::blobs::{BlobBody, BodyStream, Chunk, LocalBlob, Piece, PieceStream};
+use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use crate::error::Chain;
 use crate::middleware::record::Answered;
@@ -26,6 +26,20 @@ pub(crate) enum Content {
         /// Where from.
         stream: BodyStream,
     },
+    /// A file of this machine, of which nothing was asked yet.
+    Local {
+        /// How many bytes there are.
+        length: u64,
+        /// Where.
+        file: LocalBlob,
+    },
+    /// As many bytes as announced, some of which only the system has.
+    Pieces {
+        /// How many are still to come.
+        left: u64,
+        /// Where from.
+        stream: PieceStream,
+    },
     /// The length of a body that is not sent: HEAD.
     Length(u64),
 }
@@ -36,6 +50,8 @@ impl std::fmt::Debug for Content {
             Content::None => f.write_str("None"),
             Content::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
             Content::Stream { left, .. } => write!(f, "Stream({left})"),
+            Content::Local { length, .. } => write!(f, "Local({length})"),
+            Content::Pieces { left, .. } => write!(f, "Pieces({left})"),
             Content::Length(length) => write!(f, "Length({length})"),
         }
     }
@@ -47,6 +63,7 @@ impl Content {
         match body {
             BlobBody::Whole(bytes) => Content::Bytes(bytes),
             BlobBody::Stream(stream) => Content::Stream { left: length, stream },
+            BlobBody::Local(file) => Content::Local { length, file },
         }
     }
 
@@ -55,8 +72,8 @@ impl Content {
         match self {
             Content::None => None,
             Content::Bytes(bytes) => Some(bytes.len() as u64),
-            Content::Stream { left, .. } => Some(*left),
-            Content::Length(length) => Some(*length),
+            Content::Stream { left, .. } | Content::Pieces { left, .. } => Some(*left),
+            Content::Local { length, .. } | Content::Length(length) => Some(*length),
         }
     }
 
@@ -65,17 +82,44 @@ impl Content {
         !matches!(self, Content::Length(_)) && self.length().is_some_and(|length| length >= LARGE_BYTES)
     }
 
-    /// The same content once its first bytes are there. A store that fails before is an answer of its own
-    /// instead of one that breaks off.
-    pub(crate) async fn begun(self) -> entrepot_domain::Result<Self> {
-        let Content::Stream { left, mut stream } = self else { return Ok(self) };
-        match stream.next().await.transpose()? {
-            None => Ok(Content::Stream { left, stream }),
-            Some(first) => {
-                let stream = stream::once(async { Ok(first) }).chain(stream).boxed();
-                Ok(Content::Stream { left, stream })
+    /// The same content once its first bytes are there, for the way it will go. A store that fails before is
+    /// an answer of its own instead of one that breaks off.
+    pub(crate) async fn begun(self, outbound: Option<&Outbound>) -> entrepot_domain::Result<Self> {
+        match self {
+            Content::Local { length: left, file } if outbound.is_some_and(Outbound::takes_windows) => {
+                Ok(Content::Pieces { left, stream: begun(file.into_pieces()).await? })
             }
+            Content::Local { length: left, file } => {
+                Ok(Content::Stream { left, stream: begun(file.into_stream()).await? })
+            }
+            Content::Stream { left, stream } => Ok(Content::Stream { left, stream: begun(stream).await? }),
+            content => Ok(content),
         }
+    }
+
+    /// The next piece; `None` after the last.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, CutShort>>> {
+        let (item, left) = match self {
+            Content::None | Content::Length(_) => return Poll::Ready(None),
+            Content::Stream { left: 0, .. } | Content::Pieces { left: 0, .. } => return Poll::Ready(None),
+            Content::Bytes(bytes) if bytes.is_empty() => return Poll::Ready(None),
+            Content::Bytes(bytes) => return Poll::Ready(Some(Ok(Piece::Bytes(std::mem::take(bytes))))),
+            Content::Local { .. } => {
+                let Content::Local { length: left, file } = std::mem::replace(self, Content::None) else {
+                    unreachable!("it was looked at in the line before");
+                };
+                *self = Content::Stream { left, stream: file.into_stream() };
+                return self.poll_piece(cx);
+            }
+            Content::Stream { left, stream } => {
+                (ready!(stream.as_mut().poll_next(cx)).map(|item| item.map(Piece::Bytes)), left)
+            }
+            Content::Pieces { left, stream } => (ready!(stream.as_mut().poll_next(cx)), left),
+        };
+        Poll::Ready(Some(match item {
+            Some(item) => checked(item, left),
+            None => missing(*left),
+        }))
     }
 
     /// The same content for somebody who asked for the headers only.
@@ -83,10 +127,18 @@ impl Content {
         match self {
             Content::None => Content::None,
             Content::Bytes(bytes) => Content::Length(bytes.len() as u64),
-            Content::Stream { left, .. } => Content::Length(left),
-            Content::Length(length) => Content::Length(length),
+            Content::Stream { left, .. } | Content::Pieces { left, .. } => Content::Length(left),
+            Content::Local { length, .. } | Content::Length(length) => Content::Length(length),
         }
     }
+}
+
+/// The stream once its first item is there.
+async fn begun<C: Send + 'static>(
+    mut stream: BoxStream<'static, entrepot_domain::Result<C>>,
+) -> entrepot_domain::Result<BoxStream<'static, entrepot_domain::Result<C>>> {
+    let first = stream.try_next().await?;
+    Ok(stream::iter(first.map(Ok)).chain(stream).boxed())
 }
 
 /// Bodies from this length on go past actix's write buffer. Below it, one copy costs less than the second
@@ -122,15 +174,19 @@ impl Body {
         Self { content, _unread: unread, outbound, record, rest: Bytes::new(), cut: None }
     }
 
-    /// Sends a chunk on its way. What is laid beside the connection is written when actix flushes it, which
+    /// Sends a piece on its way. What is laid beside the connection is written when actix flushes it, which
     /// it does after every look at a body that has nothing for it.
-    fn hand_over(&mut self, mut chunk: Bytes) -> Poll<Option<Result<Bytes, Box<dyn std::error::Error>>>> {
-        // An empty chunk would never be written, and nobody woken when it is.
-        if let Some(outbound) = self.outbound.as_ref().filter(|_| !chunk.is_empty()) {
-            self.record.sent(chunk.len());
-            outbound.lay(chunk);
+    fn hand_over(&mut self, piece: Piece) -> Poll<Option<Result<Bytes, CutShort>>> {
+        // An empty piece would never be written, and nobody woken when it is.
+        if let Some(outbound) = self.outbound.as_ref().filter(|_| piece.length() > 0) {
+            self.record.sent(piece.length());
+            outbound.lay(piece);
             return Poll::Pending;
         }
+        let Piece::Bytes(mut chunk) = piece else {
+            // Windows are asked for only where there is a way for them.
+            return Poll::Ready(Some(Err(CutShort("a window has no way to the client".into()))));
+        };
         let piece = chunk.split_to(chunk.len().min(PIECE));
         self.rest = chunk;
         self.record.sent(piece.len());
@@ -160,7 +216,7 @@ const PIECE: usize = 128 * 1024;
 pub(crate) struct CutShort(String);
 
 impl MessageBody for Body {
-    type Error = Box<dyn std::error::Error>;
+    type Error = CutShort;
 
     fn size(&self) -> BodySize {
         if self.outbound.is_some() {
@@ -175,56 +231,42 @@ impl MessageBody for Body {
             return Poll::Pending; // woken when it is written
         }
         if let Some(cut) = this.cut.take() {
-            return Poll::Ready(Some(Err(cut.into())));
+            return Poll::Ready(Some(Err(cut)));
         }
         if !this.rest.is_empty() {
             let rest = std::mem::take(&mut this.rest);
-            return this.hand_over(rest);
+            return this.hand_over(Piece::Bytes(rest));
         }
-        match &mut this.content {
-            Content::None | Content::Length(_) => Poll::Ready(None),
-            Content::Bytes(bytes) if bytes.is_empty() => {
+        match ready!(this.content.poll_piece(cx)) {
+            None => {
                 this.record.complete();
                 Poll::Ready(None)
             }
-            Content::Bytes(bytes) => {
-                let bytes = std::mem::take(bytes);
-                this.hand_over(bytes)
-            }
-            Content::Stream { left: 0, .. } => {
-                this.record.complete();
-                Poll::Ready(None)
-            }
-            Content::Stream { left, stream } => {
-                let item = ready!(stream.as_mut().poll_next(cx));
-                match item.map_or_else(|| missing(*left), |item| checked(item, *left)) {
-                    Ok(chunk) => {
-                        *left -= chunk.len() as u64;
-                        this.hand_over(chunk)
-                    }
-                    Err(cut) => {
-                        tracing::error!(error = %cut, "an answer was cut short");
-                        this.record.cut_short();
-                        // What was handed over leaves first; then the connection ends.
-                        this.cut = Some(cut);
-                        cx.waker().wake_by_ref();
-                        Poll::Pending
-                    }
-                }
+            Some(Ok(piece)) => this.hand_over(piece),
+            Some(Err(cut)) => {
+                tracing::error!(error = %cut, "an answer was cut short");
+                this.record.cut_short();
+                // What was handed over leaves first; then the connection ends.
+                this.cut = Some(cut);
+                cx.waker().wake_by_ref();
+                Poll::Pending
             }
         }
     }
 }
 
-/// A chunk, if it is one that belongs to the announced length.
-fn checked(item: entrepot_domain::Result<Bytes>, left: u64) -> Result<Bytes, CutShort> {
+/// A piece, if it is one that belongs to the announced length, of which so much is `left`.
+fn checked(item: entrepot_domain::Result<Piece>, left: &mut u64) -> Result<Piece, CutShort> {
     match item {
-        Ok(chunk) if chunk.len() as u64 <= left => Ok(chunk),
+        Ok(piece) if piece.length() as u64 <= *left => {
+            *left -= piece.length() as u64;
+            Ok(piece)
+        }
         Ok(_) => Err(CutShort("the store sent more bytes than there should be".into())),
         Err(error) => Err(CutShort(Chain(&error).to_string())),
     }
 }
 
-fn missing(left: u64) -> Result<Bytes, CutShort> {
+fn missing(left: u64) -> Result<Piece, CutShort> {
     Err(CutShort(format!("{left} bytes are missing")))
 }

@@ -108,6 +108,7 @@ fn into_stream(body: BlobBody) -> BodyStream {
     match body {
         BlobBody::Whole(bytes) => once(bytes),
         BlobBody::Stream(stream) => stream,
+        BlobBody::Local(file) => file.into_stream(),
     }
 }
 

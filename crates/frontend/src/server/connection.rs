@@ -22,7 +22,7 @@ use super::accept::Accept;
 use super::alarm::Alarm;
 use super::frames::Frames;
 use super::framing::{BodyFraming, Framing, HELD_BYTES, InHand, Step};
-use super::outbound::Outbound;
+use super::outbound::{Laid, Outbound};
 use super::transport::Transport;
 use crate::context::content_length;
 
@@ -138,7 +138,8 @@ impl Conn {
             idle_since: Cell::new(Instant::now()),
             headers_since: Cell::new(None),
             reader: RefCell::new(None),
-            outbound: (protocol != Protocol::Http2).then(Outbound::default),
+            outbound: (protocol != Protocol::Http2)
+                .then(|| Outbound::new(matches!(transport, Transport::Plain(_)))),
         };
         let secure = matches!(transport, Transport::Tls(_));
         let certificate = transport.certificate();
@@ -323,7 +324,13 @@ impl Conn {
             return Poll::Ready(Ok(()));
         };
         while !outbound.is_empty() {
-            match ready!(Pin::new(&mut self.transport).poll_write(cx, &outbound.bytes()))? {
+            let outcome = match outbound.laid() {
+                Laid::Bytes(bytes) => Pin::new(&mut self.transport).poll_write(cx, &bytes),
+                Laid::Window { window, sent } => {
+                    self.transport.poll_send(cx, |socket| window.send(socket, sent))
+                }
+            };
+            match ready!(outcome)? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 written => outbound.advance(written),
             }
@@ -335,10 +342,10 @@ impl Conn {
     /// Writes actix's bytes, and in the same call as much as goes of what lies behind them.
     fn poll_write_with_outbound(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let outbound = self.connection.state.outbound.as_ref().filter(|laid| !laid.is_empty());
-        let Some(outbound) = outbound.filter(|_| self.transport.is_write_vectored()) else {
+        let laid = outbound.filter(|_| self.transport.is_write_vectored()).map(|way| (way, way.laid()));
+        let Some((outbound, Laid::Bytes(behind))) = laid else {
             return Pin::new(&mut self.transport).poll_write(cx, bytes);
         };
-        let behind = outbound.bytes();
         let slices = [IoSlice::new(bytes), IoSlice::new(&behind)];
         let written = ready!(Pin::new(&mut self.transport).poll_write_vectored(cx, &slices))?;
         outbound.advance(written.saturating_sub(bytes.len()));

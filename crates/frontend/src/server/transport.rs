@@ -2,12 +2,13 @@
 //! once for all of them.
 
 use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use actix_web::rt::net::{TcpStream, UnixStream};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio_rustls::server::TlsStream;
 
 /// A connection's socket.
@@ -33,6 +34,39 @@ impl Transport {
                 .peer_certificates()?
                 .first()
                 .map(|certificate| Arc::from(certificate.as_ref())),
+        }
+    }
+}
+
+impl Transport {
+    /// Has `send` write to the socket itself, once that takes something.
+    pub(super) fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        send: impl Fn(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let Transport::Plain(socket) = self else {
+            return Poll::Ready(Err(io::Error::other(
+                "what is encrypted does not go to the socket as it is",
+            )));
+        };
+        loop {
+            let outcome = match socket {
+                Socket::Tcp(io) => {
+                    ready!(io.poll_write_ready(cx))?;
+                    io.try_io(Interest::WRITABLE, || send(io.as_fd()))
+                }
+                Socket::Unix(io) => {
+                    ready!(io.poll_write_ready(cx))?;
+                    io.try_io(Interest::WRITABLE, || send(io.as_fd()))
+                }
+            };
+            match outcome {
+                // It is registered anew by the next look at whether it is ready.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                outcome => return Poll::Ready(outcome),
+            }
         }
     }
 }

@@ -13,12 +13,13 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::Stream;
+use futures_core::stream::BoxStream;
 
 use super::{Class, Operation};
 use crate::{
-    Body, ByteStream, Capabilities, Error, ErrorKind, Key, ListPage, Object, ObjectMeta, Part, PreparedPut,
-    PresignOptions, PutMode, ReadRange, Result, SharedDriver, SignedUrl, StorageDriver, Upload, UploadEntry,
-    Version,
+    Around, Body, Capabilities, Chunk, Error, ErrorKind, Key, ListPage, Object, ObjectMeta, Part,
+    PreparedPut, PresignOptions, PutMode, ReadRange, Result, SharedDriver, SignedUrl, StorageDriver, Upload,
+    UploadEntry, Version,
 };
 
 pub use counters::{Counters, Counts};
@@ -97,7 +98,7 @@ fn none<T>(_: &T) -> u64 {
 fn whole_bytes(object: &Object) -> u64 {
     match &object.body {
         Body::Whole(bytes) => bytes.len() as u64,
-        Body::Stream(_) => 0,
+        Body::Stream(_) | Body::Local(_) => 0,
     }
 }
 
@@ -118,9 +119,7 @@ impl StorageDriver for Metrics {
     async fn get(&self, key: &Key, range: ReadRange) -> Result<Object> {
         let call = self.inner.get(key, range);
         let mut object = self.observe(Operation::Get, key.as_str(), whole_bytes, call).await?;
-        if let Body::Stream(stream) = object.body {
-            object.body = Body::Stream(Box::pin(Counting::new(stream, key, Arc::clone(&self.recorder))));
-        }
+        object.body = object.body.within(Counted { key: key.clone(), recorder: Arc::clone(&self.recorder) });
         Ok(object)
     }
 
@@ -183,30 +182,34 @@ impl StorageDriver for Metrics {
     }
 }
 
-/// A body that is recorded when it ends, whether at its last byte, by an error, or because the reader
-/// went away.
-struct Counting {
-    inner: ByteStream,
+/// Has a body recorded when it ends, whether at its last byte, by an error, or because the reader went
+/// away.
+struct Counted {
     key: Key,
     recorder: Arc<dyn Recorder>,
+}
+
+impl Around for Counted {
+    fn around<C: Chunk>(self, inner: BoxStream<'static, Result<C>>) -> BoxStream<'static, Result<C>> {
+        Box::pin(Counting { inner, layer: self, begun: Instant::now(), bytes: 0, error: None })
+    }
+}
+
+struct Counting<C> {
+    inner: BoxStream<'static, Result<C>>,
+    layer: Counted,
     begun: Instant,
     bytes: u64,
     error: Option<ErrorKind>,
 }
 
-impl Counting {
-    fn new(inner: ByteStream, key: &Key, recorder: Arc<dyn Recorder>) -> Self {
-        Self { inner, key: key.clone(), recorder, begun: Instant::now(), bytes: 0, error: None }
-    }
-}
-
-impl Stream for Counting {
-    type Item = Result<Bytes>;
+impl<C: Chunk> Stream for Counting<C> {
+    type Item = Result<C>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let polled = self.inner.as_mut().poll_next(context);
         match &polled {
-            Poll::Ready(Some(Ok(chunk))) => self.bytes += chunk.len() as u64,
+            Poll::Ready(Some(Ok(chunk))) => self.bytes += chunk.length() as u64,
             Poll::Ready(Some(Err(error))) => self.error = Some(error.kind()),
             Poll::Ready(None) | Poll::Pending => {}
         }
@@ -214,11 +217,11 @@ impl Stream for Counting {
     }
 }
 
-impl Drop for Counting {
+impl<C> Drop for Counting<C> {
     fn drop(&mut self) {
-        self.recorder.record(&Observation {
+        self.layer.recorder.record(&Observation {
             operation: Operation::GetBody,
-            subject: self.key.as_str(),
+            subject: self.layer.key.as_str(),
             duration: self.begun.elapsed(),
             bytes: self.bytes,
             error: self.error,

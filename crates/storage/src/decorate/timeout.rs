@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 
 use super::Operation;
 use crate::{
-    Body, ByteStream, Capabilities, Error, ErrorKind, Key, ListPage, Object, ObjectMeta, Part, PreparedPut,
+    Around, Capabilities, Chunk, Error, ErrorKind, Key, ListPage, Object, ObjectMeta, Part, PreparedPut,
     PresignOptions, PutMode, ReadRange, Result, SharedDriver, SignedUrl, StorageDriver, Upload, UploadEntry,
     Version,
 };
@@ -95,18 +96,27 @@ fn late(driver: &'static str, operation: Operation, key: Option<&Key>, limit: Du
     }
 }
 
-/// The same body, with a deadline for each chunk. The time the reader takes does not count.
-fn bounded(body: ByteStream, driver: &'static str, key: Key, limit: Duration) -> ByteStream {
-    Box::pin(stream::unfold(Some(body), move |body| {
-        let key = key.clone();
-        async move {
-            let mut body = body?;
-            match tokio::time::timeout(limit, body.next()).await {
-                Ok(item) => item.map(|item| (item, Some(body))),
-                Err(_) => Some((Err(late(driver, Operation::GetBody, Some(&key), limit)), None)),
+/// A deadline for each chunk of a body. The time the reader takes does not count.
+struct Bounded {
+    driver: &'static str,
+    key: Key,
+    limit: Duration,
+}
+
+impl Around for Bounded {
+    fn around<C: Chunk>(self, inner: BoxStream<'static, Result<C>>) -> BoxStream<'static, Result<C>> {
+        let Self { driver, key, limit } = self;
+        Box::pin(stream::unfold(Some(inner), move |inner| {
+            let key = key.clone();
+            async move {
+                let mut inner = inner?;
+                match tokio::time::timeout(limit, inner.next()).await {
+                    Ok(item) => item.map(|item| (item, Some(inner))),
+                    Err(_) => Some((Err(late(driver, Operation::GetBody, Some(&key), limit)), None)),
+                }
             }
-        }
-    }))
+        }))
+    }
 }
 
 impl fmt::Display for Timeout {
@@ -131,9 +141,8 @@ impl StorageDriver for Timeout {
 
     async fn get(&self, key: &Key, range: ReadRange) -> Result<Object> {
         let mut object = self.within(Operation::Get, Some(key), self.inner.get(key, range)).await?;
-        if let Body::Stream(body) = object.body {
-            object.body = Body::Stream(bounded(body, self.inner.name(), key.clone(), self.timeouts.idle));
-        }
+        let (driver, limit) = (self.inner.name(), self.timeouts.idle);
+        object.body = object.body.within(Bounded { driver, key: key.clone(), limit });
         Ok(object)
     }
 

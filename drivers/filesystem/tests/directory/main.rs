@@ -8,6 +8,7 @@ mod killed;
 mod listing;
 mod processes;
 mod remnants;
+mod windows;
 
 use std::path::Path;
 

@@ -71,7 +71,10 @@ pub fn init(config: &LogConfig) -> Result<LogGuard, AlreadySetUp> {
     let events = Targets::new()
         .with_default(config.level.min(LevelFilter::WARN))
         .with_target(OURS, config.level)
-        .with_target(HTTP, if config.level >= LevelFilter::DEBUG { LevelFilter::WARN } else { LevelFilter::OFF })
+        .with_target(
+            HTTP,
+            if config.level >= LevelFilter::DEBUG { LevelFilter::WARN } else { LevelFilter::OFF },
+        )
         .with_target(ACCESS, LevelFilter::OFF);
     let accesses = Targets::new()
         .with_target(ACCESS, if config.access_log { LevelFilter::INFO } else { LevelFilter::OFF });

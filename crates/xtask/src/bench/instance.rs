@@ -125,12 +125,22 @@ impl Instance {
         self.open_log()?.set_len(0).map_err(|error| error.to_string())
     }
 
+    fn metrics(&self) -> Result<String, String> {
+        let url = format!("http://127.0.0.1:{}/metrics", self.debug_port);
+        let answer = http::get(&url, None)?.expect(200, &url)?;
+        String::from_utf8(answer.body).map_err(|error| format!("{url}: {error}"))
+    }
+
+    /// What it counts under `name` in the series that have `label`, such as `action="get"`; zero where it
+    /// has no such series.
+    pub(super) fn metric(&self, name: &str, label: &str) -> Result<f64, String> {
+        Ok(sum(&self.metrics()?, name, label))
+    }
+
     /// Whether it logs requests and counts them: without, it would be another server.
     pub(super) fn check_that_it_watches(&self) -> Result<(), String> {
         let name = self.recipe.product.name();
-        let metrics = format!("http://127.0.0.1:{}/metrics", self.debug_port);
-        let counted = http::get(&metrics, None)?.expect(200, &metrics)?;
-        if counted.body.is_empty() {
+        if self.metrics()?.is_empty() {
             return Err(format!("{name} has no metrics"));
         }
         let begun = Instant::now();
@@ -165,5 +175,28 @@ impl Instance {
 impl Drop for Instance {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+/// The sum of the series of `name` that have `label`, in the text format of Prometheus.
+fn sum(metrics: &str, name: &str, label: &str) -> f64 {
+    let series =
+        metrics.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('{')?.split_once("} "));
+    series
+        .filter(|(labels, _)| labels.contains(label))
+        .filter_map(|(_, value)| value.parse::<f64>().ok())
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_metric_is_the_sum_of_its_series() {
+        let text = "# HELP a_sum x\na_sum{driver=\"s3\",action=\"get\"} 1.5\na_sum{action=\"put\"} 4\na_sum_b{action=\"get\"} 9\n";
+        assert_eq!(sum(text, "a_sum", "action=\"get\""), 1.5);
+        assert_eq!(sum(text, "a_sum", "action="), 5.5);
+        assert_eq!(sum(text, "b", ""), 0.0);
     }
 }

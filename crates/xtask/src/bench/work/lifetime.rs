@@ -109,6 +109,11 @@ impl Fresh {
         self.instance.pid()
     }
 
+    /// See [`Instance::metric`].
+    pub(super) fn metric(&self, name: &str, label: &str) -> Result<f64, String> {
+        self.instance.metric(name, label)
+    }
+
     /// Stops it and deletes what it stored.
     pub(super) fn remove(self) {
         let storage = self.instance.recipe.storage.clone();

@@ -17,6 +17,7 @@ use crate::bench::content::{Image, MEBIBYTE};
 use crate::bench::http;
 use crate::bench::load::{Request, clients, curl, wrk};
 use crate::bench::meter::{Memory, Meter, memory};
+use crate::bench::note::Note;
 use crate::bench::row::{Sample, Unit};
 use crate::bench::subject::Subject;
 
@@ -184,17 +185,28 @@ fn commit(mebibytes: u64, fresh: &Fresh, setting: &Setting) -> Result<Sample, St
         (0..commits).map(|_| commit_once(mebibytes, fresh, setting)).collect();
     let mut times = times?;
     times.sort();
-    Ok(Sample { value: times[commits / 2].as_secs_f64() * 1000.0, ..Sample::default() })
+    let (time, completion) = times[commits / 2];
+    let mut sample = Sample { value: time.as_secs_f64() * 1000.0, ..Sample::default() };
+    if completion > Duration::ZERO {
+        let share = completion.as_secs_f64() / time.as_secs_f64();
+        sample.notes.push(Note::share("one request took of it in which the store joins the parts", share));
+    }
+    Ok(sample)
 }
 
-fn commit_once(mebibytes: u64, fresh: &Fresh, setting: &Setting) -> Result<Duration, String> {
+/// How long a commit took, and how much of it the store's own joining of the parts, where the registry
+/// tells: its time grows with their number, in the store.
+fn commit_once(mebibytes: u64, fresh: &Fresh, setting: &Setting) -> Result<(Duration, Duration), String> {
+    let completions = || fresh.metric("registry_storage_action_seconds_sum", "action=\"upload_complete\"");
     let file = file(mebibytes, setting)?;
     let location = file.send(&fresh.url())?;
+    let before = completions()?;
     let begun = Instant::now();
     file.commit(&location)?;
     let time = begun.elapsed();
+    let completion = Duration::try_from_secs_f64(completions()? - before).unwrap_or_default();
     file.check(&fresh.url())?;
-    Ok(time)
+    Ok((time, completion))
 }
 
 fn check_room(mebibytes: u64, setting: &Setting) -> Result<(), String> {

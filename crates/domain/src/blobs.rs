@@ -90,7 +90,8 @@ pub enum BlobBody {
     Local(LocalBlob),
 }
 
-/// A blob in a file of this machine whose digest was found right not long ago.
+/// A blob in a file of this machine that need not be hashed: a range of one, or one whose digest was found
+/// right not long ago.
 pub struct LocalBlob(pub(crate) Box<dyn LocalFile>);
 
 impl LocalBlob {

@@ -75,7 +75,7 @@ async fn answer(
     record.recognised(grant.identity());
     let context = context(shared, request.head(), client, body, endpoint, target);
     let answer = handle(&context, grant).await?;
-    // Nothing is sent before the first bytes are there.
+    // A store that fails before the first bytes are there is an answer of its own.
     let begun = answer.begun(record.outbound().as_ref()).await;
     begun.map_err(|error| from_domain(&context, error))
 }

@@ -22,15 +22,15 @@ use gathering::Gathering;
 
 use crate::{Error, ErrorKind, Key, ObjectMeta, Part, PutMode, ReadRange, Result, SharedDriver, Upload};
 
-/// So many parts are of one size: with 16 MiB each, bodies up to 62 GiB take the memory of a small one.
-const PARTS_OF_ONE_SIZE: u32 = 4000;
-/// After that the size doubles this often, so that 10,000 parts hold several TiB.
-const PARTS_PER_DOUBLING: u32 = 750;
-
-/// Bytes of the part with this number (from 1 on), where the first has `first`: parts grow in very large
-/// bodies, because stores take 10,000 of them. Not where [`Capabilities`](crate::Capabilities) want them equal.
-pub fn part_bytes(first: u64, number: u32) -> u64 {
-    first << number.saturating_sub(PARTS_OF_ONE_SIZE).div_ceil(PARTS_PER_DOUBLING).min(20)
+/// Bytes of the part with this number (from 1 on) of an upload that may have `most` parts, where the first
+/// has `first`. Not where [`Capabilities`](crate::Capabilities) want them equal.
+///
+/// The first two fifths are of one size, after that it doubles ten times. Of 10,000 parts of 16 MiB the first
+/// 4,000 are 62 GiB, in the memory of a small body, and all together more than a store takes; of 5 MiB,
+/// the least S3 knows, they hold 5 TiB.
+pub fn part_bytes(first: u64, number: u32, most: u32) -> u64 {
+    let (of_one_size, per_doubling) = (most / 5 * 2, (most / 50 * 3).max(1));
+    first << number.saturating_sub(of_one_size).div_ceil(per_doubling).min(10)
 }
 
 /// Where an appended body stands at the store.
@@ -153,8 +153,10 @@ impl Appender {
         if chunk.is_empty() {
             return Ok(());
         }
+        // For all at once: who holds memory must not wait for more.
+        let parked = self.state.tail.as_ref().map_or(0, |tail| tail.size);
+        self.make_room(parked + chunk.len() as u64).await?;
         self.unpark().await?;
-        self.make_room(chunk.len() as u64).await?;
         self.gathering.add(&chunk);
         // Given back before anything is waited for: the connection reads on into the same memory.
         drop(chunk);
@@ -247,7 +249,7 @@ impl Appender {
             return self.state.part_size;
         }
         let first = self.state.part_size;
-        part_bytes(first, self.next_number).min(capabilities.max_part.max(first))
+        part_bytes(first, self.next_number, capabilities.max_parts).min(capabilities.max_part.max(first))
     }
 
     async fn make_room(&mut self, more: u64) -> Result<()> {
@@ -387,13 +389,22 @@ mod tests {
 
     #[test]
     fn parts_stay_of_one_size_for_long_and_then_reach_several_tebibytes() {
-        let first = 16 * MIB;
-        let size = |parts| (1..=parts).map(|number| part_bytes(first, number)).sum::<u64>();
+        let size = |first, parts| (1..=parts).map(|number| part_bytes(first, number, 10_000)).sum::<u64>();
 
-        assert_eq!(part_bytes(first, PARTS_OF_ONE_SIZE), first);
-        assert!(size(PARTS_OF_ONE_SIZE) > 60 << 30);
-        assert_eq!(part_bytes(first, PARTS_OF_ONE_SIZE + 1), 2 * first);
-        assert!(size(10_000) > 5 << 40);
-        assert!((1..50_000).all(|number| part_bytes(first, number) <= part_bytes(first, number + 1)));
+        assert_eq!(part_bytes(16 * MIB, 4000, 10_000), 16 * MIB);
+        assert_eq!(part_bytes(16 * MIB, 4001, 10_000), 32 * MIB);
+        assert!(size(16 * MIB, 4000) > 62 << 30);
+        assert!(size(5 * MIB, 10_000) > 5 << 40);
+    }
+
+    #[test]
+    fn parts_never_shrink_and_never_grow_where_there_is_no_end_of_them() {
+        for most in [1, 7, 10_000, 50_000] {
+            assert!(
+                (1..2 * most)
+                    .all(|number| part_bytes(MIB, number, most) <= part_bytes(MIB, number + 1, most))
+            );
+        }
+        assert_eq!(part_bytes(MIB, 1_000_000, u32::MAX), MIB);
     }
 }

@@ -46,7 +46,7 @@ pub trait StorageDriver: fmt::Debug + fmt::Display + Send + Sync + 'static {
 
     /// Writes a whole object. Meant for what fits one part.
     ///
-    /// `IfAbsent` (and `Fresh`) fails with `AlreadyExists` and `IfMatch` with `Precondition` (also where no object
+    /// `IfAbsent` fails with `AlreadyExists` and `IfMatch` with `Precondition` (also where no object
     /// is), and then nothing was changed. Of several at once with the same condition exactly one wins.
     async fn put(&self, key: &Key, body: Bytes, mode: PutMode) -> Result<ObjectMeta>;
 

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use bytes::Bytes;
+use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 
 use crate::{ByteStream, Result};
@@ -47,8 +48,15 @@ pub trait Window: Send {
     fn len(&self) -> usize;
 
     /// Writes to `socket` what it takes of the bytes from offset `from` on, as `send(2)`: answers how many
-    /// that were, `WouldBlock` where it takes none now.
+    /// that were, `WouldBlock` where it takes none now, and `InvalidData` where it is the bytes that are
+    /// not to be had. Waits for the disk if the system has dropped them.
     fn send(&self, socket: BorrowedFd<'_>, from: usize) -> io::Result<usize>;
+
+    /// Whether the system still holds the bytes from there on. Does not wait.
+    fn is_at_hand(&self, from: usize) -> bool;
+
+    /// Has the system read them again.
+    fn fetch(&self, from: usize) -> BoxFuture<'static, Result<()>>;
 }
 
 /// What a body comes in.

@@ -135,9 +135,14 @@ impl Directories<'_> {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(errno) => return Err(errno),
         }
-        work()?;
-        fsync(parent)?;
+        let worked = work();
+        if let Err(errno) = fsync(parent) {
+            // It stays known as one that is not durable, for whoever finds it.
+            std::mem::forget(making);
+            return Err(errno);
+        }
         drop(making);
+        worked?;
         self.resolver.open(parent, name, DIRECTORY)
     }
 

@@ -89,11 +89,13 @@ async fn open(client: &Arc<Client>, key: &Key, flags: OFlags) -> Result<(OwnedFd
 }
 
 /// One reading of one object.
-struct Reader {
+#[derive(Clone)]
+pub(crate) struct Reader {
     client: Arc<Client>,
     key: Key,
-    file: Arc<OwnedFd>,
-    rest: Range<u64>,
+    pub(crate) file: Arc<OwnedFd>,
+    /// Which bytes are still to be read.
+    pub(crate) rest: Range<u64>,
     /// Whether the page cache tells what it holds of the file.
     may_map: bool,
 }
@@ -123,13 +125,14 @@ impl Reader {
         if !self.may_map || length <= BUFFER_BYTES as u64 {
             return None;
         }
-        let window = FileWindow::at_hand(&self.file, self.rest.start, length as usize)?;
-        self.rest.start += length;
+        let end = self.rest.start + length;
+        let window = FileWindow::on(Self { rest: self.rest.start..end, ..self.clone() })?;
+        self.rest.start = end;
         Some(window)
     }
 
     /// The next chunk, or `None` after the last. A file shorter than it was is an error, never an end.
-    async fn next(&mut self) -> Result<Option<Bytes>> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>> {
         if self.rest.is_empty() {
             return Ok(None);
         }

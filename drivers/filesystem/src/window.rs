@@ -11,13 +11,17 @@
 #![expect(unsafe_code, reason = "mapping memory, and naming it to the kernel without a reference to it")]
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::{self, NonNull};
 
-use entrepot_storage::Window;
-use rustix::fs::Stat;
+use entrepot_storage::{Result, Window};
+use futures_util::future::BoxFuture;
+use rustix::fs::{Stat, fstat};
 use rustix::param::page_size;
 use rustix::process::geteuid;
+
+use crate::file::size;
+use crate::read::Reader;
 
 /// Bytes of a window, at most. Below a few hundred KiB, mapping costs as much as it saves.
 pub(crate) const WINDOW_BYTES: usize = 1024 * 1024;
@@ -32,8 +36,9 @@ pub(crate) fn may_map(stat: &Stat) -> bool {
 }
 
 /// A mapped piece of a file.
-#[derive(Debug)]
 pub(crate) struct FileWindow {
+    /// Whose bytes they are: from the beginning of the window to its end.
+    source: Reader,
     /// Where the mapping begins, on the boundary of a page.
     base: NonNull<libc::c_void>,
     /// How much is mapped before the first byte that is meant.
@@ -45,10 +50,13 @@ pub(crate) struct FileWindow {
 unsafe impl Send for FileWindow {}
 
 impl FileWindow {
-    /// The `length` bytes from `offset` on, if the page cache holds all of them now. It may drop them again
-    /// before they are sent; then the send waits for the disk, which is rare enough.
-    pub(crate) fn at_hand(file: &OwnedFd, offset: u64, length: usize) -> Option<Self> {
-        if length == 0 || length > WINDOW_BYTES {
+    /// What `source` is to read, if the page cache holds all of it now.
+    pub(crate) fn on(source: Reader) -> Option<Self> {
+        let (file, offset) = (&source.file, source.rest.start);
+        let length = usize::try_from(source.rest.end - offset).ok()?;
+        // Of a page the file no longer fills, the rest would be zeros.
+        let is_whole = fstat(file).is_ok_and(|stat| size(&stat) >= source.rest.end);
+        if length == 0 || length > WINDOW_BYTES || !is_whole {
             return None;
         }
         let skipped = (offset % page_size() as u64) as usize;
@@ -67,20 +75,12 @@ impl FileWindow {
         if base == libc::MAP_FAILED {
             return None;
         }
-        let window = Self { base: NonNull::new(base)?, skipped, length };
-        window.is_resident().then_some(window)
+        let window = Self { source, base: NonNull::new(base)?, skipped, length };
+        window.is_at_hand(0).then_some(window)
     }
 
     fn mapped(&self) -> usize {
         self.skipped + self.length
-    }
-
-    fn is_resident(&self) -> bool {
-        let mut pages = [0u8; WINDOW_BYTES / SMALLEST_PAGE + 1];
-        // SAFETY: the mapping is as long as is asked about, and there is a byte for each page of it.
-        let outcome = unsafe { libc::mincore(self.base.as_ptr(), self.mapped(), pages.as_mut_ptr()) };
-        let count = self.mapped().div_ceil(page_size());
-        outcome == 0 && pages.iter().take(count).all(|page| page & 1 == 1)
     }
 }
 
@@ -105,6 +105,33 @@ impl Window for FileWindow {
             let first = self.base.as_ptr().cast::<u8>().add(self.skipped + from);
             libc::send(socket.as_raw_fd(), first.cast(), left, libc::MSG_NOSIGNAL)
         };
-        usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+        usize::try_from(sent).map_err(|_| match io::Error::last_os_error() {
+            error if error.raw_os_error() == Some(libc::EFAULT) => {
+                io::Error::new(io::ErrorKind::InvalidData, "the disk fails, or the file was cut off")
+            }
+            error => error,
+        })
+    }
+
+    fn is_at_hand(&self, from: usize) -> bool {
+        let skipped = (self.skipped + from) / page_size() * page_size();
+        let Some(asked) = self.mapped().checked_sub(skipped) else { return false };
+        let mut pages = [0u8; WINDOW_BYTES / SMALLEST_PAGE + 1];
+        // SAFETY: what is asked about lies within the mapping, and there is a byte for each page of it.
+        let outcome = unsafe {
+            let first = self.base.as_ptr().cast::<u8>().add(skipped);
+            libc::mincore(first.cast(), asked, pages.as_mut_ptr())
+        };
+        outcome == 0 && pages.iter().take(asked.div_ceil(page_size())).all(|page| page & 1 == 1)
+    }
+
+    fn fetch(&self, from: usize) -> BoxFuture<'static, Result<()>> {
+        let mut reader = self.source.clone();
+        reader.rest.start += from as u64;
+        // Read and thrown away: they are in the page cache then.
+        Box::pin(async move {
+            while reader.next().await?.is_some() {}
+            Ok(())
+        })
     }
 }

@@ -136,6 +136,11 @@ impl Answered {
         self.sent += bytes as u64;
     }
 
+    /// So many bytes of these were not sent after all.
+    pub(crate) fn unsent(&mut self, bytes: usize) {
+        self.sent = self.sent.saturating_sub(bytes as u64);
+    }
+
     /// Nothing more is to be sent.
     pub(crate) fn complete(&mut self) {
         self.complete = true;

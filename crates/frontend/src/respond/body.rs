@@ -104,13 +104,8 @@ impl Content {
             Content::Stream { left: 0, .. } | Content::Pieces { left: 0, .. } => return Poll::Ready(None),
             Content::Bytes(bytes) if bytes.is_empty() => return Poll::Ready(None),
             Content::Bytes(bytes) => return Poll::Ready(Some(Ok(Piece::Bytes(std::mem::take(bytes))))),
-            Content::Local { .. } => {
-                let Content::Local { length: left, file } = std::mem::replace(self, Content::None) else {
-                    unreachable!("it was looked at in the line before");
-                };
-                *self = Content::Stream { left, stream: file.into_stream() };
-                return self.poll_piece(cx);
-            }
+            // Every answer is begun before it is sent.
+            Content::Local { length, .. } => return Poll::Ready(Some(missing(*length))),
             Content::Stream { left, stream } => {
                 (ready!(stream.as_mut().poll_next(cx)).map(|item| item.map(Piece::Bytes)), left)
             }
@@ -201,6 +196,10 @@ impl Body {
 impl Drop for Body {
     fn drop(&mut self) {
         if let Some(outbound) = &self.outbound {
+            self.record.unsent(outbound.left());
+            if outbound.is_broken() {
+                self.record.cut_short();
+            }
             outbound.clear();
         }
     }

@@ -324,15 +324,28 @@ impl Conn {
             return Poll::Ready(Ok(()));
         };
         while !outbound.is_empty() {
+            ready!(outbound.poll_at_hand(cx))?;
             let outcome = match outbound.laid() {
                 Laid::Bytes(bytes) => Pin::new(&mut self.transport).poll_write(cx, &bytes),
                 Laid::Window { window, sent } => {
                     self.transport.poll_send(cx, |socket| window.send(socket, sent))
                 }
             };
-            match ready!(outcome)? {
-                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                written => outbound.advance(written),
+            match outcome {
+                Poll::Pending => {
+                    outbound.wait();
+                    return Poll::Pending;
+                }
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(written)) => {
+                    outbound.advance(written);
+                    // A client that reads slowly does read.
+                    self.stalled_since = None;
+                }
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                    return Poll::Ready(Err(outbound.fail(&error)));
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
             }
         }
         cx.waker().wake_by_ref();

@@ -65,7 +65,9 @@ fn match_suffix<'a>(head: &'a str, last: &'a str) -> Option<PathMatch<'a>> {
 fn manifest_tags(head: &str) -> Option<PathMatch<'_>> {
     let (head, digest) = head.rsplit_once('/')?;
     let name = head.strip_suffix("/_ext/manifests")?;
-    if digest.is_empty() { None } else { with_argument(Resource::ManifestTags, name, digest) }
+    // Where the digest should be stands a later marker, and the last one decides.
+    let is_marker = matches!(digest, "manifests" | "blobs" | "referrers");
+    if digest.is_empty() || is_marker { None } else { with_argument(Resource::ManifestTags, name, digest) }
 }
 
 fn bare(resource: Resource) -> PathMatch<'static> {

@@ -47,6 +47,11 @@ fn the_last_marker_decides_when_components_are_called_like_markers() {
     expect("/v2/a/manifests/tags", Resource::Manifest, "a", "tags");
     expect("/v2/a/referrers/b/referrers/c", Resource::Referrers, "a/referrers/b", "c");
     expect("/v2/v2/manifests/latest", Resource::Manifest, "v2", "latest");
+    for (marker, resource) in
+        [("manifests", Resource::Manifest), ("blobs", Resource::Blob), ("referrers", Resource::Referrers)]
+    {
+        expect(&format!("/v2/a/_ext/manifests/{marker}/tags"), resource, "a/_ext/manifests", "tags");
+    }
 }
 
 #[test]

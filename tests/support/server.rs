@@ -6,9 +6,11 @@
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -179,12 +181,23 @@ fn configuration(
     text
 }
 
-/// An address nobody listens on. Somebody else may take it before the server does; then the server ends
-/// and says so.
+/// An address nobody listens on. Its port is below those the system gives to connections: with many of them
+/// coming and going, one would take it before the server does.
 pub fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
-    listener.local_addr().expect("a listener has an address")
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Suites that run at once are processes of their own, and begin far from each other.
+    let first = std::process::id().wrapping_mul(7919);
+    for _ in 0..PORTS.len() {
+        let step = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + (step % PORTS.len() as u32) as u16;
+        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            return listener.local_addr().expect("a listener has an address");
+        }
+    }
+    panic!("loopback has no free port");
 }
+
+const PORTS: Range<u16> = 15_000..31_000;
 
 /// The program under test, built once if nobody named one.
 fn binary() -> &'static Path {

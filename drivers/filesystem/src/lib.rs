@@ -5,9 +5,10 @@
 //! host may share the directory.
 //!
 //! - **Atomic**: bytes go to a temporary file, are synced, and get their name by one rename.
-//! - **Durable**: the file before its name, the name before the answer. A directory newly made is synced
-//!   into its parent first. (Two processes that make one directory at once rely on the order of the
-//!   filesystem's journal, as ext4 and XFS keep it.)
+//! - **Durable**: the file before its name, the name before the answer. A name that nobody can know yet
+//!   ([`PutMode::Fresh`](entrepot_storage::PutMode)) may come before the file; both come before the answer.
+//!   A directory newly made is synced into its parent first. (Two processes that make one directory at
+//!   once rely on the order of the filesystem's journal, as ext4 and XFS keep it.)
 //! - **Confined**: paths are resolved by the kernel beneath the root, through no symbolic link.
 //! - **Honest**: a full disk, a lost mount or a broken one is never "not found", and no object that is
 //!   not whole ever has a name.

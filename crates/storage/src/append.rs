@@ -143,8 +143,12 @@ impl Appender {
     /// How many more bytes fit the part being filled. Cutting chunks here lets the caller note its hash
     /// at every part's end.
     pub fn room(&self) -> u64 {
-        let parked = self.state.tail.as_ref().map_or(0, |tail| tail.size);
-        self.part_size().saturating_sub(self.gathering.size() + parked).max(1)
+        self.part_size().saturating_sub(self.gathering.size() + self.parked()).max(1)
+    }
+
+    /// Bytes of the parked remainder.
+    fn parked(&self) -> u64 {
+        self.state.tail.as_ref().map_or(0, |tail| tail.size)
     }
 
     /// Adds `chunk`, which must not be longer than [`room`](Self::room). Waits while as many parts are
@@ -154,8 +158,7 @@ impl Appender {
             return Ok(());
         }
         // For all at once: who holds memory must not wait for more.
-        let parked = self.state.tail.as_ref().map_or(0, |tail| tail.size);
-        self.make_room(parked + chunk.len() as u64).await?;
+        self.make_room(self.parked() + chunk.len() as u64).await?;
         self.unpark().await?;
         self.gathering.add(&chunk);
         // Given back before anything is waited for: the connection reads on into the same memory.

@@ -83,6 +83,13 @@ impl Draft {
     pub(crate) fn sync(&self) -> rustix::io::Result<()> {
         fsync(&self.temporary.file)
     }
+
+    /// The bytes are the object at `key`: makes its name at `place` durable.
+    fn placed(self, place: &Place<'_>, key: &Key) -> Result<ObjectMeta> {
+        self.temporary.placed();
+        fsync(&place.directory).map_err(|errno| of_write(errno, Some(key)))?;
+        Ok(meta(key, &self.stat))
+    }
 }
 
 /// Writes `body` at `key` under `mode`. Returns when it is durable.
@@ -100,36 +107,32 @@ pub(crate) fn put(client: &Client, key: &Key, body: &Bytes, mode: &PutMode) -> R
             (draft, at_hand)
         }
     };
-    let Draft { temporary, stat } = draft;
+    let temporary = &draft.temporary;
     let place = match mode {
         PutMode::IfAbsent | PutMode::Fresh => name_if_absent(client, temporary.source(), key, at_hand)?,
-        PutMode::Overwrite => replace(client, &temporary, key, at_hand, None)?,
-        PutMode::IfMatch(version) => replace(client, &temporary, key, at_hand, Some(version))?,
+        PutMode::Overwrite => replace(client, temporary, key, at_hand, None)?,
+        PutMode::IfMatch(version) => replace(client, temporary, key, at_hand, Some(version))?,
     };
-    temporary.placed();
-    fsync(&place.directory).map_err(failed)?;
-    Ok(meta(key, &stat))
+    draft.placed(&place, key)
 }
 
 /// Names the object before it is durable. Where an earlier attempt did, and may not have come to its end,
 /// this one takes the name from it once it is durable itself.
 fn put_fresh(client: &Client, key: &Key, body: &Bytes) -> Result<ObjectMeta> {
     let failed = |errno| of_write(errno, Some(key));
-    let Draft { temporary, stat } = Draft::begin(client, body).map_err(failed)?;
-    let place = match name_if_absent(client, temporary.source(), key, None) {
+    let draft = Draft::begin(client, body).map_err(failed)?;
+    let place = match name_if_absent(client, draft.temporary.source(), key, None) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            fsync(&temporary.file).map_err(failed)?;
-            replace(client, &temporary, key, None, None)?
+            draft.sync().map_err(failed)?;
+            replace(client, &draft.temporary, key, None, None)?
         }
         named => {
             let place = named?;
-            fsync(&temporary.file).map_err(failed)?;
+            draft.sync().map_err(failed)?;
             place
         }
     };
-    temporary.placed();
-    fsync(&place.directory).map_err(failed)?;
-    Ok(meta(key, &stat))
+    draft.placed(&place, key)
 }
 
 /// Saves the work of writing what will be refused. The real decision is made when the name is given.

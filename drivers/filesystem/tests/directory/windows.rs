@@ -34,6 +34,13 @@ async fn pieces(store: &FilesystemDriver, range: ReadRange) -> PieceStream {
     }
 }
 
+/// The first window of the whole object, and what comes after it.
+async fn first_window(store: &FilesystemDriver) -> (PieceStream, Box<dyn Window>) {
+    let mut pieces = pieces(store, ReadRange::Whole).await;
+    let Some(Ok(Piece::Window(window))) = pieces.next().await else { panic!("no window") };
+    (pieces, window)
+}
+
 /// What a socket receives of a window.
 fn sent(window: &dyn Window) -> Vec<u8> {
     let (ours, mut theirs) = UnixStream::pair().unwrap();
@@ -87,8 +94,7 @@ fn a_file_cut_off_beneath_a_window_is_an_error_and_not_the_end() {
     let content = content(3 * MIB);
     block_on(async {
         let store = store_with(directory.path(), &content).await;
-        let mut pieces = pieces(&store, ReadRange::Whole).await;
-        let Some(Ok(Piece::Window(window))) = pieces.next().await else { panic!("no window") };
+        let (mut rest, window) = first_window(&store).await;
 
         std::fs::File::options()
             .write(true)
@@ -100,7 +106,7 @@ fn a_file_cut_off_beneath_a_window_is_an_error_and_not_the_end() {
         let (ours, _theirs) = UnixStream::pair().unwrap();
         let error = window.send(ours.as_fd(), 0).unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
-        let error = pieces.next().await.expect("the body is not over").expect_err("the bytes are gone");
+        let error = rest.next().await.expect("the body is not over").expect_err("the bytes are gone");
         assert!(error.to_string().contains("shorter"), "{error}");
     });
 }
@@ -111,8 +117,7 @@ fn what_the_system_has_dropped_is_read_again() {
     let content = content(2 * MIB);
     block_on(async {
         let store = store_with(directory.path(), &content).await;
-        let mut pieces = pieces(&store, ReadRange::Whole).await;
-        let Some(Ok(Piece::Window(window))) = pieces.next().await else { panic!("no window") };
+        let (_, window) = first_window(&store).await;
         assert!(window.is_at_hand(0) && window.is_at_hand(window.len() - 1));
         let file = std::fs::File::open(directory.path().join("data/blob")).unwrap();
         rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
@@ -133,8 +138,7 @@ fn a_window_takes_no_more_than_the_socket() {
     let directory = tempfile::tempdir().unwrap();
     block_on(async {
         let store = store_with(directory.path(), &content(2 * MIB)).await;
-        let mut pieces = pieces(&store, ReadRange::Whole).await;
-        let Some(Ok(Piece::Window(window))) = pieces.next().await else { panic!("no window") };
+        let (_, window) = first_window(&store).await;
         let (ours, _theirs) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
 

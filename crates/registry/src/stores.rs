@@ -132,6 +132,7 @@ fn s3_settings(settings: &config::S3) -> s3::Config {
         credentials,
         checksum: if settings.checksums { s3::Checksum::Crc32c } else { s3::Checksum::None },
         conditional_delete: settings.conditional_delete,
+        bare_etags: settings.bare_etags,
         uniform_parts: settings.uniform_parts,
         ..s3::Config::new(settings.bucket.clone(), settings.region.clone())
     }

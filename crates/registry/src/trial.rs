@@ -16,6 +16,9 @@ use entrepot_storage::{SharedDriver, StorageDriverExt};
 
 use crate::config::{self, ConditionalWrites};
 
+/// What helps with an S3 that takes a quoted ETag for another version.
+const BARE_ETAGS: &str = ", or, on Ceph and DigitalOcean Spaces, write `storage.s3.bareetags: true`";
+
 /// Drivers whose stores need no trial.
 const KNOWN: [&str; 2] = ["filesystem", "memory"];
 
@@ -47,7 +50,7 @@ pub enum Refusal {
     /// It breaks a promise.
     #[error(
         "storage: {store} does not keep what several replicas rest on: {broken}. Use a store or a release of it \
-         that does; or write `storage.conditionalwrites: assume-single-replica` and never run more than one \
+         that does{hint}; or write `storage.conditionalwrites: assume-single-replica` and never run more than one \
          process of this registry"
     )]
     Unfit {
@@ -55,6 +58,8 @@ pub enum Refusal {
         store: String,
         /// The promises and what happened instead.
         broken: String,
+        /// What may help with this store.
+        hint: &'static str,
     },
     /// It could not be tried.
     #[error(
@@ -166,7 +171,8 @@ fn judge(wanted: ConditionalWrites, report: &Report, store: SharedDriver) -> Res
             Ok(store)
         }
         (false, ConditionalWrites::Required) => {
-            Err(Refusal::Unfit { store: store.to_string(), broken: broken.join("; ") })
+            let hint = if refuses_quotes(&store, report) { BARE_ETAGS } else { "" };
+            Err(Refusal::Unfit { store: store.to_string(), broken: broken.join("; "), hint })
         }
         (false, ConditionalWrites::AssumeSingleReplica) => {
             tracing::warn!(
@@ -177,6 +183,13 @@ fn judge(wanted: ConditionalWrites, report: &Report, store: SharedDriver) -> Res
             Ok(Arc::new(Alone::new(store)))
         }
     }
+}
+
+/// Whether `store` looks like one of those that compare an ETag with its quotes: conditions hold but for the
+/// one that names a version.
+fn refuses_quotes(store: &SharedDriver, report: &Report) -> bool {
+    let names = |promise| report.broken(&SHARED).any(|check| check.promise == promise);
+    store.name() == "s3" && names(Promise::ReplaceUnchanged) && !names(Promise::CreateOnce)
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ pub enum Flaw {
     IgnoresConditions,
     /// `IfAbsent` is honoured and `IfMatch` is not.
     IgnoresIfMatch,
+    /// `IfMatch` is refused whatever version it names.
+    RefusesIfMatch,
     /// Conditions are looked at first and the write comes later, so that a race has many winners.
     ChecksThenWrites,
     /// An object that was once found absent stays absent to readers.
@@ -148,6 +150,9 @@ impl StorageDriver for Flawed {
         self.before_a_change().await?;
         if self.forgets(&mode) {
             return self.inner.put(key, body, PutMode::Overwrite).await;
+        }
+        if self.flaw == Flaw::RefusesIfMatch && matches!(mode, PutMode::IfMatch(_)) {
+            return Err(Error::new(NAME, ErrorKind::Precondition).at(key));
         }
         if self.flaw == Flaw::ChecksThenWrites && mode != PutMode::Overwrite {
             let (scratch, probe) = (self.inner.fork(), body.clone());

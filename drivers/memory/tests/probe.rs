@@ -89,6 +89,7 @@ fn each_flaw_breaks_the_promise_it_is_about_and_no_other() {
         (Flaw::IgnoresAborts, &[Promise::AbortFrees]),
         (Flaw::ClockAhead(Duration::from_secs(90)), &[Promise::Clock]),
         (Flaw::IgnoresIfMatch, &[Promise::ReplaceUnchanged, Promise::OneWinner]),
+        (Flaw::RefusesIfMatch, &[Promise::ReplaceUnchanged, Promise::OneWinner]),
     ] {
         assert_eq!(broken(&flawed(flaw)), expected, "{flaw:?}");
     }

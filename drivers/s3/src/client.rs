@@ -51,6 +51,8 @@ pub(crate) struct Client {
 
 /// What goes with everything that is written.
 pub(crate) struct Writing {
+    /// Conditions name an ETag without its quotes.
+    pub(crate) bare_etags: bool,
     pub(crate) encryption: Encryption,
     pub(crate) storage_class: Option<String>,
     pub(crate) object_acl: Option<String>,
@@ -76,6 +78,7 @@ impl Client {
             timeouts: config.timeouts,
             root: if config.root().is_empty() { String::new() } else { format!("{}/", config.root()) },
             writing: Writing {
+                bare_etags: config.bare_etags,
                 encryption: config.encryption,
                 storage_class: config.storage_class,
                 object_acl: config.object_acl,

@@ -57,6 +57,9 @@ pub struct Config {
     pub conditional_put: Option<bool>,
     /// Whether it honours conditions on a delete; `None` assumes so of AWS itself only.
     pub conditional_delete: Option<bool>,
+    /// Conditions name an ETag without its quotes. HTTP wants them, and Ceph and DigitalOcean Spaces take a
+    /// quoted one for another version.
+    pub bare_etags: bool,
     /// All parts but the last must have one size (R2).
     pub uniform_parts: bool,
     /// How long one attempt of each kind of call may take.
@@ -93,6 +96,7 @@ impl Config {
             checksum: Checksum::Crc32c,
             conditional_put: None,
             conditional_delete: None,
+            bare_etags: false,
             uniform_parts: false,
             timeouts: Timeouts::default(),
             connect_timeout: Duration::from_secs(5),

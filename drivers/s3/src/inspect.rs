@@ -34,7 +34,10 @@ async fn reachable(client: &Client) -> Result<Finding, Finding> {
     };
     let remedy = match failure.code() {
         Some("NoSuchBucket") => "create it, or correct `bucket`",
-        Some("AccessDenied") => "allow s3:ListBucket on the bucket, see the driver's page",
+        Some("AccessDenied") => {
+            "allow s3:ListBucket on the bucket, see the driver's page; of Garage, or of a proxy, it may mean that \
+             `accesskey` and `secretkey` are wrong"
+        }
         Some("InvalidAccessKeyId" | "SignatureDoesNotMatch") => "correct `accesskey` and `secretkey`",
         Some("PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => {
             "set `region` to the bucket's own"

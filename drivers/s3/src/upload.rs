@@ -87,10 +87,10 @@ impl Client {
             .multipart_upload(list)
             .send();
         match self.call(self.timeouts.completion, request).await {
-            // The SDK takes an answer that was cut short for one that says little. Asked again, the store
-            // knows the upload no more, and then the object is looked at.
+            // Ceph tells none, and the SDK takes an answer that was cut short for one that says little.
             Ok(answer) if answer.e_tag().is_none_or(str::is_empty) => {
-                Err(broken("a completion without an ETag", Some(&upload.key)))
+                let unknown = || broken("a completion without an ETag, and no object", Some(&upload.key));
+                self.completed_before(upload, size).await?.ok_or_else(unknown)
             }
             Ok(answer) => Ok(ObjectMeta {
                 key: upload.key.clone(),
@@ -98,8 +98,14 @@ impl Client {
                 version: answer.e_tag().map(version),
                 modified: None,
             }),
-            Err(failure) if failure.kind() == ErrorKind::UploadGone => {
-                self.completed_before(upload, size).await
+            // `InternalError` is what Ceph answers for an upload it does not know, and every store for a
+            // failure of its own.
+            Err(failure)
+                if failure.kind() == ErrorKind::UploadGone
+                    || failure.code() == Some("InternalError") && self.is_gone(upload).await =>
+            {
+                let gone = || failure.meaning(ErrorKind::UploadGone, Some(&upload.key));
+                self.completed_before(upload, size).await?.ok_or_else(gone)
             }
             // A part the store holds is smaller than the one we sent, or the list is not in order.
             Err(failure) if failure.code() == Some("EntityTooSmall") => {
@@ -110,14 +116,20 @@ impl Client {
     }
 
     /// An upload that is gone was completed before if its object is there: keys are used once.
-    async fn completed_before(&self, upload: &Upload, size: u64) -> Result<ObjectMeta> {
-        let gone = || Error::new(NAME, ErrorKind::UploadGone).at(&upload.key);
+    async fn completed_before(&self, upload: &Upload, size: u64) -> Result<Option<ObjectMeta>> {
         match self.stat(&upload.key).await {
-            Ok(meta) if meta.size == size => Ok(meta),
-            Ok(_) => Err(gone()),
-            Err(error) if error.is_not_found() => Err(gone()),
+            Ok(meta) => Ok(Some(meta).filter(|meta| meta.size == size)),
+            Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether the store says that it does not know the upload. Ceph says so of its key.
+    async fn is_gone(&self, upload: &Upload) -> bool {
+        let (id, _) = split_id(&upload.id);
+        let request = self.sdk.list_parts().bucket(&self.bucket).key(self.path(&upload.key)).upload_id(id);
+        let answer = self.call(self.timeouts.call, request.max_parts(1).send()).await;
+        answer.is_err_and(|failure| matches!(failure.kind(), ErrorKind::UploadGone | ErrorKind::NotFound))
     }
 
     pub(crate) async fn upload_abort(&self, upload: &Upload) -> Result<()> {

@@ -62,7 +62,7 @@ impl Client {
         let request = match mode {
             PutMode::Overwrite => request,
             PutMode::IfAbsent | PutMode::Fresh => request.if_none_match("*"),
-            PutMode::IfMatch(version) => request.if_match(quoted(&version.0)),
+            PutMode::IfMatch(version) => request.if_match(self.writing.condition(version)),
         };
         let answer = self.call(self.timeouts.transfer, request.customize().disable_payload_signing().send());
         Ok(answer.await?.e_tag().map(version))
@@ -72,7 +72,7 @@ impl Client {
         if only.is_some() && !self.capabilities.conditional_delete {
             return Err(Error::new(NAME, ErrorKind::Unsupported).at(key));
         }
-        let condition = only.map(|version| quoted(&version.0));
+        let condition = only.map(|version| self.writing.condition(version));
         let request = self.sdk.delete_object().bucket(&self.bucket).key(self.path(key));
         match self.call(self.timeouts.call, request.set_if_match(condition).send()).await {
             Ok(_) => Ok(()),
@@ -114,6 +114,11 @@ impl Client {
 }
 
 impl Writing {
+    /// A version as a condition names it to this store.
+    fn condition(&self, version: &Version) -> String {
+        if self.bare_etags { version.0.clone() } else { quoted(&version.0) }
+    }
+
     fn dress(&self, request: PutObjectFluentBuilder, size: u64) -> PutObjectFluentBuilder {
         let (encryption, key_id) = self.encryption();
         request

@@ -82,7 +82,12 @@ fn severity(policy: ConditionalWrites, promise: Promise, clock: Option<ClockOffs
 
 const fn remedy(promise: Promise) -> &'static str {
     match promise {
-        Promise::CreateOnce | Promise::ReplaceUnchanged | Promise::OneWinner => {
+        Promise::ReplaceUnchanged => {
+            "use a store or a release of it that honours conditional writes; on Ceph and DigitalOcean Spaces \
+             write `storage.s3.bareetags: true`; or write `storage.conditionalwrites: assume-single-replica` and \
+             never run two processes"
+        }
+        Promise::CreateOnce | Promise::OneWinner => {
             "use a store or a release of it that honours conditional writes; or write \
              `storage.conditionalwrites: assume-single-replica` and never run two processes"
         }

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use futures_util::future::join_all;
 
-use super::ground::{Ground, Shortfall, Tried, broken};
-use crate::{ErrorKind, Key, PutMode, Result, StorageDriverExt};
+use super::ground::{Ground, Shortfall, Tried, broken, version};
+use crate::{ErrorKind, Key, PutMode, Result, StorageDriverExt, Version};
 
 pub(super) async fn create_once(ground: &Ground<'_>) -> Tried {
     let key = ground.key("create-once")?;
@@ -30,7 +30,7 @@ pub(super) async fn replace_unchanged(ground: &Ground<'_>) -> Tried {
     };
     let bogus = over(&key, b"bogus", foreign).await;
     must_lose(bogus, ErrorKind::Precondition, "a put over a version that never was")?;
-    let second = ground.version_of(&key, "second", PutMode::IfMatch(first.clone())).await?;
+    let second = replace(ground, &key, b"second", first.clone()).await?;
     if second == first {
         return broken("two contents of one object have the same version");
     }
@@ -41,6 +41,24 @@ pub(super) async fn replace_unchanged(ground: &Ground<'_>) -> Tried {
     match ground.store.stat(&key).await?.version {
         Some(version) if version == second => ground.expect(&key, b"second", "refused puts").await,
         _ => broken("reading an object tells another version than writing it"),
+    }
+}
+
+/// Replaces the version that is there, which has to succeed.
+async fn replace(
+    ground: &Ground<'_>,
+    key: &Key,
+    content: &'static [u8],
+    present: Version,
+) -> std::result::Result<Version, Shortfall> {
+    match ground.store.put(key, Bytes::from_static(content), PutMode::IfMatch(present)).await {
+        Ok(meta) => version(meta),
+        Err(error) if error.is_lost_condition() => match ground.store.read(key).await? {
+            // It was repeated after a lost answer, and met itself.
+            Some((found, _)) if found == content => Err(error.into()),
+            _ => broken("a put over the version that is there is refused"),
+        },
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -75,10 +93,12 @@ async fn race(ground: &Ground<'_>, key: &Key, mode: &PutMode, prize: &str) -> Tr
         ([winner], _) => ground.expect(key, &body(*winner), "a race").await,
         // Whoever won may be the one who failed, or had its request repeated after a lost answer.
         ([], Some(error)) => Err(error.into()),
-        ([], None) if ground.store.stat_if_present(key).await?.is_some() => {
-            Err(Shortfall::Unknown(format!("nobody was told to have won the race {prize}")))
-        }
-        ([], None) => broken(format!("of {racers} puts that raced {prize} none won")),
+        ([], None) => match ground.store.read(key).await? {
+            Some((found, _)) if (0..racers).any(|racer| found == body(racer)) => {
+                Err(Shortfall::Unknown(format!("nobody was told to have won the race {prize}")))
+            }
+            _ => broken(format!("of {racers} puts that raced {prize} none won")),
+        },
         (many, _) => broken(format!("of {racers} puts that raced {prize} {} won", many.len())),
     }
 }

@@ -44,6 +44,11 @@ pub(super) fn broken<T>(what: impl Into<String>) -> Result<T, Shortfall> {
     Err(Shortfall::Broken(what.into()))
 }
 
+/// The version a write was answered with.
+pub(super) fn version(written: ObjectMeta) -> Result<Version, Shortfall> {
+    written.version.map_or_else(|| broken("a write is answered without a version"), Ok)
+}
+
 /// How much is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Depth {
@@ -115,10 +120,7 @@ impl<'a> Ground<'a> {
         content: &'static str,
         mode: PutMode,
     ) -> Result<Version, Shortfall> {
-        match self.store.put(key, Bytes::from_static(content.as_bytes()), mode).await?.version {
-            Some(version) => Ok(version),
-            None => broken("a write is answered without a version"),
-        }
+        version(self.store.put(key, Bytes::from_static(content.as_bytes()), mode).await?)
     }
 
     /// Fails unless the object at `key` is `content`.

@@ -54,6 +54,10 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("storage.s3.conditionaldelete", Kind::Flag, "Whether the store honours a condition on a delete. Default: true for Amazon's own endpoints, else false.")
         .ours()
         .example("true"),
+    Key::new("storage.s3.bareetags", Kind::Flag, "Whether conditions name versions without the quotes HTTP wants, as Ceph and DigitalOcean Spaces compare them.")
+        .ours()
+        .default("false")
+        .example("true"),
     Key::new("storage.s3.uniformparts", Kind::Flag, "Whether all parts of an upload but the last must have one size, as Cloudflare R2 wants.")
         .ours()
         .default("false")

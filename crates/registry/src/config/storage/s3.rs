@@ -32,6 +32,7 @@ pub(super) struct Written {
     usefipsendpoint: bool,
     useragent: Option<String>,
     conditionaldelete: Option<bool>,
+    bareetags: bool,
     uniformparts: bool,
     checksums: bool,
 }
@@ -91,6 +92,9 @@ pub struct S3 {
     /// Whether deletes take conditions. Default: for Amazon's endpoints.
     #[serde(rename = "conditionaldelete", skip_serializing_if = "Option::is_none")]
     pub conditional_delete: Option<bool>,
+    /// Whether conditions name ETags without quotes. Default: false.
+    #[serde(rename = "bareetags")]
+    pub bare_etags: bool,
     /// Whether parts must have one size. Default: false.
     #[serde(rename = "uniformparts")]
     pub uniform_parts: bool,
@@ -171,6 +175,7 @@ impl Written {
             fips: self.usefipsendpoint,
             user_agent: self.useragent,
             conditional_delete: self.conditionaldelete,
+            bare_etags: self.bareetags,
             uniform_parts: self.uniformparts,
             checksums: self.checksums,
         }

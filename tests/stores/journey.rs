@@ -83,7 +83,17 @@ macro_rules! on {
 }
 
 on!(an_image_goes_to_the_main_s3_and_back, ObjectStore::find(Kind::S3), "X-Amz-Signature=");
-on!(an_image_goes_to_the_second_s3_and_back, ObjectStore::find_second_s3(), "X-Amz-Signature=");
+on!(
+    an_image_goes_to_the_second_s3_and_back,
+    ObjectStore::find_other_s3("ENTREPOT_TEST_S3_SECOND"),
+    "X-Amz-Signature="
+);
+on!(an_image_goes_to_ceph_and_back, ObjectStore::find_other_s3("ENTREPOT_TEST_S3_CEPH"), "X-Amz-Signature=");
+on!(
+    an_image_goes_to_garage_and_back,
+    ObjectStore::find_other_s3("ENTREPOT_TEST_S3_GARAGE"),
+    "X-Amz-Signature="
+);
 on!(an_image_goes_to_azure_by_a_key_and_back, ObjectStore::find(Kind::Azure), "sr=b&");
 // A key that was delegated to the bearer of a token names whom it was delegated to.
 on!(an_image_goes_to_azure_over_https_by_tokens_and_back, ObjectStore::find_azure_by_token(), "skoid=");

@@ -40,14 +40,24 @@ pub struct Server {
     address: SocketAddr,
     debug: SocketAddr,
     home: PathBuf,
-    environment: Vec<(&'static str, String)>,
+    environment: Environment,
 }
+
+/// Variables a process is given, beside those of the tests.
+pub(crate) type Environment = Vec<(&'static str, String)>;
 
 impl Server {
     /// Starts a server that keeps its configuration and log in `home`, and waits until it answers.
     ///
     /// `more` is appended to the configuration, in YAML.
     pub fn start(home: &Path, storage: &Storage, more: &str) -> Self {
+        let (child, [address, debug], environment) = Self::launch(home, storage, more);
+        let mut server = Self { child, address, debug, home: home.to_owned(), environment };
+        server.wait_until_ready();
+        server
+    }
+
+    fn launch(home: &Path, storage: &Storage, more: &str) -> (Child, [SocketAddr; 2], Environment) {
         fs::create_dir_all(home).expect("a server's directory can be made");
         let (address, debug) = (free_address(), free_address());
         let configuration = configuration(home, storage, address, debug, more);
@@ -56,10 +66,15 @@ impl Server {
             Storage::Object(store) => store.environment(),
             Storage::Memory | Storage::Directory(_) => Vec::new(),
         };
-        let child = spawn(home, &environment);
-        let mut server = Self { child, address, debug, home: home.to_owned(), environment };
-        server.wait_until_ready();
-        server
+        (spawn(home, &environment), [address, debug], environment)
+    }
+
+    /// Starts a server that has to refuse its storage, waits until it ended, and answers what it said.
+    pub fn refusing(home: &Path, storage: &Storage, more: &str) -> String {
+        let (mut child, ..) = Self::launch(home, storage, more);
+        let status = child.wait().expect("a child can be waited for");
+        assert!(!status.success(), "it ended well:\n{}", log(home));
+        log(home)
     }
 
     /// Starts so many replicas on one storage, each with a directory of its own below `home`.
@@ -109,8 +124,7 @@ impl Server {
 
     /// Everything it and its predecessors wrote to their log.
     pub fn log(&self) -> String {
-        let bytes = fs::read(self.home.join("server.log")).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
+        log(&self.home)
     }
 
     fn wait_until_ready(&mut self) {
@@ -136,6 +150,11 @@ impl Drop for Server {
             }
         }
     }
+}
+
+fn log(home: &Path) -> String {
+    let bytes = fs::read(home.join("server.log")).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// What a line of the metrics page ends with. Counters are whole numbers.

@@ -3,8 +3,8 @@
 //!
 //! | variable | what it names |
 //! |---|---|
-//! | `ENTREPOT_TEST_S3` | `http://ACCESS:SECRET@HOST/BUCKET`, with `region`, `path_style`, `conditional_delete`, `uniform_parts` and `checksum` as a query |
-//! | `ENTREPOT_TEST_S3_SECOND` | the same, another kind of server |
+//! | `ENTREPOT_TEST_S3` | `http://ACCESS:SECRET@HOST/BUCKET`, with `region`, `path_style`, `conditional_put`, `conditional_delete`, `bare_etags`, `uniform_parts` and `checksum` as a query |
+//! | `ENTREPOT_TEST_S3_SECOND`, `_CEPH`, `_GARAGE` | the same, other kinds of servers |
 //! | `ENTREPOT_TEST_AZURE` | a connection string; the container is `ENTREPOT_TEST_AZURE_CONTAINER`, or `entrepot-test` |
 //! | `ENTREPOT_TEST_AZURE_OAUTH` | the same on https, for a server that takes tokens of any signature; the registry gets them from an issuer of ours, and its key is the tests' own |
 //! | `ENTREPOT_TEST_GCS` | a bucket, reached by Application Default Credentials; without it, the driver's fake is taken |
@@ -88,9 +88,9 @@ impl ObjectStore {
         Some(Self::new_at(place))
     }
 
-    /// The same in the other S3, which has other habits than the main one.
-    pub fn find_second_s3() -> Option<Self> {
-        let bucket = Bucket::parse(&named("ENTREPOT_TEST_S3_SECOND")?);
+    /// The same in another S3, which has other habits than the main one.
+    pub fn find_other_s3(variable: &str) -> Option<Self> {
+        let bucket = Bucket::parse(&named(variable)?);
         Some(Self::new_at(Place::S3(Box::new(bucket))))
     }
 
@@ -117,6 +117,15 @@ impl ObjectStore {
     #[must_use]
     pub fn redirects(self, redirects: bool) -> Self {
         Self { redirects, ..self }
+    }
+
+    /// Without a setting of the variable that names an S3.
+    #[must_use]
+    pub fn without(mut self, setting: &str) -> Self {
+        if let Place::S3(bucket) = &mut self.place {
+            bucket.settings.remove(setting);
+        }
+        self
     }
 
     /// Another new place in the same store.
@@ -177,6 +186,11 @@ impl ObjectStore {
             writeln!(text, "    redirectendpoint: http://{address}").expect("a string takes text");
         }
         writeln!(text, "    rootdirectory: {}", self.root).expect("a string takes text");
+        if let Place::S3(bucket) = &self.place
+            && bucket.is("conditional_put") == Some(false)
+        {
+            text.push_str("  conditionalwrites: assume-single-replica\n");
+        }
         writeln!(text, "  redirect:\n    disable: {}", !self.redirects).expect("a string takes text");
         text
     }
@@ -289,6 +303,7 @@ impl Bucket {
         let flags = [
             ("forcepathstyle", Some(self.is("path_style").unwrap_or(true))),
             ("conditionaldelete", self.is("conditional_delete")),
+            ("bareetags", self.is("bare_etags")),
             ("uniformparts", self.is("uniform_parts")),
             ("checksums", Some(self.has_checksums())),
         ];
@@ -307,6 +322,7 @@ impl Bucket {
             force_path_style: self.is("path_style").unwrap_or(true),
             credentials: s3::CredentialSource::Static(keys),
             conditional_delete: self.is("conditional_delete"),
+            bare_etags: self.is("bare_etags").unwrap_or(false),
             uniform_parts: self.is("uniform_parts").unwrap_or(false),
             checksum: if self.has_checksums() { s3::Checksum::Crc32c } else { s3::Checksum::None },
             root_directory: root.to_owned(),

@@ -5,7 +5,9 @@
 //! written to but by apt; everything else goes to `target/tools`, and is kept while its version is wanted.
 
 pub(crate) mod azurite;
+mod ceph;
 mod debian;
+mod garage;
 mod go;
 mod npm;
 mod python;
@@ -38,6 +40,8 @@ pub(crate) enum Source {
     Cargo,
     /// Servers the storage drivers are tried on, by Go, pip and npm.
     Stores,
+    /// More of them, for the drivers' own suites only: by apt and Cargo.
+    FurtherStores,
     /// The one of them the benchmark uses, by Go.
     MainStore,
 }
@@ -66,9 +70,10 @@ pub(crate) fn install(source: Source) -> Vec<Installed> {
         Source::Debian => debian::install(&debian::CLIENTS),
         Source::Benchmark => debian::install(&debian::BENCHMARK),
         Source::Go => go::install(go::CLIENTS),
-        Source::Cargo => rust::install(),
+        Source::Cargo => rust::install(rust::CHECKERS),
         Source::MainStore => go::install(go::STORES),
         Source::Stores => [go::install(go::STORES), python::install(), npm::install()].concat(),
+        Source::FurtherStores => [debian::install(&debian::STORES), rust::install(rust::STORES)].concat(),
     }
 }
 
@@ -78,7 +83,8 @@ pub(crate) fn run(arguments: &Arguments) -> bool {
         list();
         return true;
     }
-    let sources = [Source::Debian, Source::Benchmark, Source::Go, Source::Cargo, Source::Stores];
+    let sources =
+        [Source::Debian, Source::Benchmark, Source::Go, Source::Cargo, Source::Stores, Source::FurtherStores];
     let installed: Vec<_> = sources.into_iter().flat_map(install).collect();
     for tool in &installed {
         println!("{tool}");
@@ -88,7 +94,8 @@ pub(crate) fn run(arguments: &Arguments) -> bool {
 }
 
 fn list() {
-    for package in debian::CLIENTS.packages.iter().chain(debian::BENCHMARK.packages) {
+    let sets = [debian::CLIENTS, debian::BENCHMARK, debian::STORES];
+    for package in sets.iter().flat_map(|set| set.packages) {
         println!("apt    {package}");
     }
     for tool in go::CLIENTS.iter().chain(go::STORES) {
@@ -97,7 +104,7 @@ fn list() {
     for tool in python::TOOLS {
         println!("pip    {}  {}", tool.program, tool.version);
     }
-    for tool in rust::TOOLS {
+    for tool in rust::CHECKERS.iter().chain(rust::STORES) {
         println!("cargo  {}@{}", tool.program, tool.version);
     }
     for tool in npm::TOOLS {

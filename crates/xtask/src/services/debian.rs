@@ -1,7 +1,8 @@
-//! What Debian ships: the clients of the suites, and what the benchmark compares with and loads by.
+//! What Debian ships: the clients of the suites, what the benchmark compares with and loads by, and a store.
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::{Installed, State, last_line};
@@ -36,6 +37,12 @@ pub(super) const BENCHMARK: Set = Set {
     programs: &["docker-registry", "wrk", "ab", "curl"],
 };
 
+/// Ceph, as the drivers' suites start it.
+pub(super) const STORES: Set = Set {
+    packages: &["radosgw", "ceph-osd", "ceph-mon", "curl"],
+    programs: &["radosgw", "ceph-osd", "ceph-mon", "curl"],
+};
+
 const LIMIT: Duration = Duration::from_secs(900);
 
 /// Installs what is missing, if there is an apt and the right to use it.
@@ -55,7 +62,11 @@ fn is_there(program: &str) -> bool {
     std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
 }
 
+/// One at a time: while one reads its lists, another fails at once.
+static APT: Mutex<()> = Mutex::new(());
+
 fn apt(packages: &[&str]) -> Result<(), String> {
+    let _turn = APT.lock().unwrap_or_else(PoisonError::into_inner);
     let by_hand = format!("as root: apt-get install --no-install-recommends {}", packages.join(" "));
     if !Path::new("/usr/bin/apt-get").exists() {
         return Err(format!("there is no apt here; install {}", packages.join(", ")));

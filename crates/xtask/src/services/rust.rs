@@ -1,4 +1,5 @@
-//! Checkers of Cargo's own world, built without optimisation: they run for seconds and build for minutes.
+//! Programs Cargo builds: checkers of its own world, and a store. Without optimisation: they run for seconds
+//! and build for minutes.
 
 use std::fs;
 use std::process::Command;
@@ -15,17 +16,23 @@ pub(super) struct Tool {
     flags: &'static [&'static str],
 }
 
-pub(super) const TOOLS: &[Tool] = &[
+pub(super) const CHECKERS: &[Tool] = &[
     Tool { program: "cargo-deny", version: "0.20.2", flags: &[] },
     // Without its scanner of binaries: we have the lock file.
     Tool { program: "cargo-audit", version: "0.22.2", flags: &["--no-default-features"] },
 ];
 
+pub(super) const STORES: &[Tool] = &[Tool {
+    program: "garage",
+    version: "2.5.0",
+    flags: &["--no-default-features", "--features", "bundled-libs,sqlite"],
+}];
+
 const LIMIT: Duration = Duration::from_secs(1800);
 
 /// Builds what is missing or of another version.
-pub(super) fn install() -> Vec<Installed> {
-    TOOLS.iter().map(|tool| Installed { program: tool.program, state: tool.install() }).collect()
+pub(super) fn install(tools: &'static [Tool]) -> Vec<Installed> {
+    tools.iter().map(|tool| Installed { program: tool.program, state: tool.install() }).collect()
 }
 
 impl Tool {
@@ -48,8 +55,11 @@ impl Tool {
         let mut command = workspace::cargo();
         command.args(["install", "--locked", "--debug", "--force", "--version", self.version, self.program]);
         command.args(self.flags).arg("--root").arg(&tools);
-        // A directory for both, since they share most of what they depend on.
+        // A directory for all, since they share much of what they depend on.
         command.env("CARGO_TARGET_DIR", tools.join("build")).env("CARGO_PROFILE_DEV_DEBUG", "0");
+        // Garage ends where a subtraction wraps, which in a release of it does no harm.
+        command.env("CARGO_PROFILE_DEV_OVERFLOW_CHECKS", "false");
+        command.env("CARGO_PROFILE_DEV_DEBUG_ASSERTIONS", "false");
         command
     }
 }

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{azurite, go, python};
+use super::{azurite, ceph, garage, go, python};
 use crate::process;
 use crate::workspace;
 
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_secs(120);
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(50);
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
@@ -30,13 +30,23 @@ pub(crate) struct Store {
     program: fn() -> PathBuf,
     /// Runs it with its data in a directory, on a port of loopback.
     command: fn(&Path, u16) -> Command,
-    /// A path it answers, with 200 or a refusal, once it takes requests; without one it listens then.
-    ready: Option<&'static str>,
+    ready: Ready,
     make_bucket: Bucket,
     /// The variable that names it to the tests.
     variable: &'static str,
     /// The value, by the port.
     url: fn(u16) -> String,
+}
+
+/// How it shows that it takes requests.
+#[derive(Clone, Copy)]
+enum Ready {
+    /// It answers a path, with 200 or a refusal.
+    Answers(&'static str),
+    /// It listens.
+    Listens,
+    /// A file `ready` is among its data.
+    Says,
 }
 
 /// How it comes to the bucket the tests use.
@@ -45,7 +55,7 @@ enum Bucket {
     Directory,
     /// It lets anybody make one by a PUT.
     Put,
-    /// The tests make theirs.
+    /// Its command makes one, or the tests make theirs.
     None,
 }
 
@@ -55,7 +65,7 @@ pub(crate) const STORES: &[Store] = &[
         name: "minio",
         program: || workspace::tools().join("bin/minio"),
         command: minio,
-        ready: Some("/minio/health/ready"),
+        ready: Ready::Answers("/minio/health/ready"),
         make_bucket: Bucket::Directory,
         variable: "ENTREPOT_TEST_S3",
         url: |port| format!("http://{MINIO_USER}:{MINIO_PASSWORD}@127.0.0.1:{port}/{BUCKET}"),
@@ -64,7 +74,7 @@ pub(crate) const STORES: &[Store] = &[
         name: "moto",
         program: || python::path("moto_server"),
         command: moto,
-        ready: Some("/moto-api/data.json"),
+        ready: Ready::Answers("/moto-api/data.json"),
         make_bucket: Bucket::Put,
         variable: "ENTREPOT_TEST_S3_SECOND",
         url: |port| {
@@ -72,10 +82,28 @@ pub(crate) const STORES: &[Store] = &[
         },
     },
     Store {
+        name: "ceph",
+        program: ceph::program,
+        command: ceph::command,
+        ready: Ready::Says,
+        make_bucket: Bucket::None,
+        variable: "ENTREPOT_TEST_S3_CEPH",
+        url: ceph::url,
+    },
+    Store {
+        name: "garage",
+        program: garage::program,
+        command: garage::command,
+        ready: Ready::Says,
+        make_bucket: Bucket::None,
+        variable: "ENTREPOT_TEST_S3_GARAGE",
+        url: garage::url,
+    },
+    Store {
         name: "azurite",
         program: azurite::program,
         command: |data, port| azurite::command(data, port, None),
-        ready: Some("/"),
+        ready: Ready::Answers("/"),
         make_bucket: Bucket::None,
         variable: azurite::KEYED,
         url: |port| azurite::connection_string(port, false),
@@ -84,7 +112,7 @@ pub(crate) const STORES: &[Store] = &[
         name: "azurite-https",
         program: azurite::program,
         command: |data, port| azurite::command(data, port, Some(&azurite::Certificate::below(data))),
-        ready: None,
+        ready: Ready::Listens,
         make_bucket: Bucket::None,
         variable: azurite::TOKENED,
         url: |port| azurite::connection_string(port, true),
@@ -207,16 +235,27 @@ impl Running {
         self.home.join("data").join(BUCKET)
     }
 
-    fn wait(&mut self, path: Option<&str>, port: u16) -> Result<(), String> {
+    fn wait(&mut self, ready: Ready, port: u16) -> Result<(), String> {
         let begun = Instant::now();
         while begun.elapsed() < START_LIMIT && matches!(self.child.try_wait(), Ok(None)) {
-            if is_ready(path, port) {
+            if self.is_ready(ready, port) {
                 return Ok(());
             }
             thread::sleep(LOOK);
         }
         let said = fs::read_to_string(log(&self.home)).unwrap_or_default();
         Err(format!("port {port} does not answer:\n{}", process::tail(&said, 20)))
+    }
+
+    fn is_ready(&self, ready: Ready, port: u16) -> bool {
+        match ready {
+            Ready::Answers(path) => {
+                let answer = agent().get(format!("http://127.0.0.1:{port}{path}")).call();
+                answer.is_ok_and(|answer| (200..500).contains(&answer.status().as_u16()))
+            }
+            Ready::Listens => TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok(),
+            Ready::Says => self.home.join("data/ready").is_file(),
+        }
     }
 
     fn stop(&mut self) {
@@ -246,16 +285,6 @@ impl Drop for Running {
 
 fn log(home: &Path) -> PathBuf {
     home.join("log")
-}
-
-fn is_ready(path: Option<&str>, port: u16) -> bool {
-    match path {
-        Some(path) => {
-            let answer = agent().get(format!("http://127.0.0.1:{port}{path}")).call();
-            answer.is_ok_and(|answer| (200..500).contains(&answer.status().as_u16()))
-        }
-        None => TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok(),
-    }
 }
 
 fn agent() -> ureq::Agent {

@@ -14,7 +14,7 @@ pub(super) struct Background {
 impl Background {
     /// Starts installing all these steps need: each source once, all sources at the same time.
     pub(super) fn start(names: &[Name]) -> Self {
-        let sources = [Source::Debian, Source::Go, Source::Cargo, Source::Stores];
+        let sources = [Source::Debian, Source::Go, Source::Cargo, Source::Stores, Source::FurtherStores];
         let needed =
             sources.into_iter().filter(|source| names.iter().any(|name| name.needs().contains(source)));
         let running = needed.map(|source| (source, thread::spawn(move || services::install(source))));

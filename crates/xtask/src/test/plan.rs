@@ -65,7 +65,7 @@ impl Name {
         match self {
             Self::Fmt | Self::Tidy | Self::Clippy | Self::Codegen | Self::Unit | Self::Binary => &[],
             Self::Deny | Self::Audit => &[Source::Cargo],
-            Self::Stores => &[Source::Stores],
+            Self::Stores => &[Source::Stores, Source::FurtherStores],
             Self::Crash => &[Source::Go],
             Self::Conformance => &[Source::Go, Source::Stores],
             Self::Clients => &[Source::Debian, Source::Go, Source::Stores],
@@ -76,7 +76,7 @@ impl Name {
     /// The object stores that run while it does.
     pub(super) fn stores(self) -> &'static [&'static str] {
         match self {
-            Self::Stores => &["minio", "moto", "azurite", "azurite-https"],
+            Self::Stores => &["minio", "moto", "ceph", "garage", "azurite", "azurite-https"],
             Self::Conformance => &["minio", "azurite"],
             Self::Clients | Self::Uploads => &["minio"],
             _ => &[],

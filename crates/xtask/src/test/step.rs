@@ -16,8 +16,9 @@ use crate::workspace;
 /// The tests that count what goes over the wire to a store.
 const ON_THE_WIRE: &str = "budgets::wire";
 
-/// The tests that take an image through each store.
-const JOURNEYS: &str = "journey::";
+/// The tests on an object store that take long: uploads over replicas that are killed, and large blobs.
+const KILLED: &str = "killed::";
+const LARGE: &str = "large::";
 
 /// How a step ended.
 pub(super) enum Verdict {
@@ -193,13 +194,13 @@ fn commands(name: Name) -> Vec<Command> {
 /// Without what needs stores to count at: a step of its own has them.
 fn unit() -> Command {
     let wanted = ["test", "--workspace", "--locked", "--no-fail-fast", "--"];
-    cargo(&[&wanted[..], &["--skip", ON_THE_WIRE, "--skip", JOURNEYS]].concat())
+    cargo(&[&wanted[..], &["--skip", ON_THE_WIRE]].concat())
 }
 
 /// The drivers by themselves, what they ask, and the binary's way through each of them.
 fn stores() -> Vec<Command> {
     let mut commands = vec![suite("conformance", &[]), suite("protocol", &[ON_THE_WIRE])];
-    commands.extend(against_the_binary(suite("stores", &[JOURNEYS])));
+    commands.extend(against_the_binary(suite("stores", &["--skip", KILLED, "--skip", LARGE])));
     commands
 }
 
@@ -217,7 +218,7 @@ fn clients() -> Vec<Command> {
 
 /// An eighth of their size where nobody watches: the disk and the minutes of a runner are few.
 fn uploads() -> Command {
-    let mut suite = suite("stores", &["--skip", JOURNEYS, "--test-threads=1", "--nocapture"]);
+    let mut suite = suite("stores", &[KILLED, LARGE, "--test-threads=1", "--nocapture"]);
     if workspace::is_ci() && workspace::variable("ENTREPOT_TEST_SCALE").is_none() {
         suite.env("ENTREPOT_TEST_SCALE", "8");
     }

@@ -10,52 +10,53 @@ fn worst(findings: &[Finding]) -> Option<Severity> {
 
 #[tokio::test]
 async fn a_bucket_that_may_be_used_has_no_faults_and_nothing_left_in_it() {
-    let Some(server) = server::named("ENTREPOT_TEST_S3") else { return };
-    let driver = server.open().await;
+    for (variable, server) in server::each() {
+        let driver = server.open().await;
 
-    let findings = driver.inspect().await;
+        let findings = driver.inspect().await;
 
-    // A fresh bucket has no rule that cleans up unfinished uploads.
-    assert_eq!(worst(&findings), Some(Severity::Warning), "{findings:#?}");
-    let permissions = findings.iter().find(|finding| finding.subject == "permissions");
-    assert_eq!(permissions.map(|finding| finding.severity), Some(Severity::Note), "{findings:#?}");
-    assert!(driver.list("inspect/", None, 10).await.expect("it lists").objects.is_empty());
+        // A fresh bucket has no rule that cleans up unfinished uploads.
+        assert_eq!(worst(&findings), Some(Severity::Warning), "{variable}: {findings:#?}");
+        let permissions = findings.iter().find(|finding| finding.subject == "permissions");
+        let severity = permissions.map(|finding| finding.severity);
+        assert_eq!(severity, Some(Severity::Note), "{variable}: {findings:#?}");
+        assert!(driver.list("inspect/", None, 10).await.expect("it lists").objects.is_empty());
+    }
 }
 
 #[tokio::test]
 async fn a_bucket_that_is_not_there_is_one_fault_with_a_remedy() {
-    let Some(mut server) = server::named("ENTREPOT_TEST_S3") else { return };
-    server.config.bucket = "no-such-bucket".into();
+    for (variable, mut server) in server::each() {
+        server.config.bucket = "no-such-bucket".into();
 
-    let findings = server.open().await.inspect().await;
+        let findings = server.open().await.inspect().await;
 
-    assert_eq!(findings.len(), 1, "{findings:#?}");
-    assert_eq!(findings[0].severity, Severity::Fault);
-    assert!(findings[0].remedy.contains("create it"), "{findings:#?}");
+        assert_eq!(findings.len(), 1, "{variable}: {findings:#?}");
+        assert_eq!(findings[0].severity, Severity::Fault);
+        assert!(findings[0].remedy.contains("create it"), "{variable}: {findings:#?}");
+    }
 }
 
 #[tokio::test]
 async fn wrong_credentials_are_one_fault_with_a_remedy() {
     use entrepot_driver_s3::{CredentialSource, StaticCredentials};
-    let Some(mut server) = server::named("ENTREPOT_TEST_S3").filter(|server| server.checks_signatures) else {
-        return;
-    };
-    server.config.credentials =
-        CredentialSource::Static(StaticCredentials::new("nobody", "very-secret-word", None));
+    for (variable, mut server) in server::each_that_checks_signatures() {
+        server.config.credentials =
+            CredentialSource::Static(StaticCredentials::new("nobody", "very-secret-word", None));
 
-    let findings = server.open().await.inspect().await;
+        let findings = server.open().await.inspect().await;
 
-    assert_eq!(findings.len(), 1, "{findings:#?}");
-    assert!(findings[0].remedy.contains("accesskey"), "{findings:#?}");
-    assert!(!format!("{findings:?}").contains("very-secret-word"));
+        assert_eq!(findings.len(), 1, "{variable}: {findings:#?}");
+        assert!(findings[0].remedy.contains("accesskey"), "{variable}: {findings:#?}");
+        assert!(!format!("{findings:?}").contains("very-secret-word"));
+    }
 }
 
 /// The contract allows a listing that shows nothing; on these servers it has to show what was begun, or parts
 /// would leak.
 #[tokio::test]
 async fn uploads_that_nobody_finished_are_found_by_a_prefix() {
-    for variable in ["ENTREPOT_TEST_S3", "ENTREPOT_TEST_S3_SECOND"] {
-        let Some(server) = server::named(variable) else { continue };
+    for (variable, server) in server::each() {
         let driver = server.open().await;
         let upload = driver.upload_begin(&"unfinished/one".parse().expect("a key")).await.expect("it begins");
 

@@ -8,13 +8,12 @@ mod presigned;
 mod server;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use entrepot_storage::SharedDriver;
 use entrepot_storage::conformance::Subject;
-use server::Server;
-
-const FIRST: &str = "ENTREPOT_TEST_S3";
-const SECOND: &str = "ENTREPOT_TEST_S3_SECOND";
+use entrepot_storage::decorate::{Retry, RetryPolicy};
+use server::{CEPH, FIRST, GARAGE, SECOND, Server};
 
 /// Two drivers with connections of their own, as two processes have.
 async fn two_handles(server: Server) -> Subject {
@@ -65,11 +64,38 @@ mod second_server {
     entrepot_storage::conformance_tests!(store);
 }
 
-mod failing_before {
-    use std::time::Duration;
+/// Servers that answer 500, or close the connection, where AWS tells what is wrong: asked again they tell it
+/// too, so they are tried below the decorator that asks again, which the registry has as well.
+macro_rules! on_one_that_wants_to_be_asked_again {
+    ($server:ident, $variable:ident) => {
+        mod $server {
+            use super::*;
 
+            async fn store() -> Option<Subject> {
+                let server = server::named($variable)?.unless_it_breaks_the_case()?;
+                let open = || async { asking_again(Arc::new(server.open().await)) };
+                Some(Subject::new(open().await).with_second(open().await))
+            }
+
+            entrepot_storage::conformance_tests!(store);
+        }
+    };
+}
+
+on_one_that_wants_to_be_asked_again!(ceph, CEPH);
+on_one_that_wants_to_be_asked_again!(garage, GARAGE);
+
+fn asking_again(driver: SharedDriver) -> SharedDriver {
+    let first_pause = Duration::from_millis(1);
+    Arc::new(Retry::new(
+        driver,
+        RetryPolicy { attempts: 20, first_pause, budget: 100_000, ..RetryPolicy::default() },
+    ))
+}
+
+mod failing_before {
     use entrepot_storage::ErrorKind;
-    use entrepot_storage::decorate::{Effect, Fault, Retry, RetryPolicy, Rule};
+    use entrepot_storage::decorate::{Effect, Fault, Rule};
 
     use super::*;
 
@@ -78,9 +104,7 @@ mod failing_before {
         let fault = Fault::new(Arc::new(server.open().await), actor, seed);
         let throttled = ErrorKind::Throttled { retry_after: Some(Duration::from_millis(1)) };
         fault.controls().add(Rule::new(Effect::FailBefore(throttled)).with_probability(0.3));
-        let first_pause = Duration::from_millis(1);
-        let policy = RetryPolicy { attempts: 20, first_pause, budget: 100_000, ..RetryPolicy::default() };
-        Arc::new(Retry::new(Arc::new(fault), policy))
+        asking_again(Arc::new(fault))
     }
 
     async fn store() -> Option<Subject> {

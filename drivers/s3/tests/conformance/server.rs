@@ -2,15 +2,32 @@
 //!
 //! `http://ACCESS:SECRET@127.0.0.1:9000/bucket?path_style=true&conditional_delete=false`
 //!
-//! Parameters, all optional: `region`, `path_style`, `conditional_put`, `conditional_delete`, `uniform_parts`,
-//! `checksum` (`crc32c` or `none`), `root`, `checks_signatures=false` for a server that lets anybody read, and
-//! `breaks`, the names of cases this server is known to fail by itself, with commas between.
+//! Parameters, all optional: `region`, `path_style`, `conditional_put`, `conditional_delete`, `bare_etags`,
+//! `uniform_parts`, `checksum` (`crc32c` or `none`), `root`, `checks_signatures=false` for a server that lets
+//! anybody read, and `breaks`, the names of cases this server is known to fail by itself, with commas between.
 
 #![expect(clippy::print_stdout, reason = "a skipped case is told on the test's own output")]
 
 use std::collections::BTreeMap;
 
 use entrepot_driver_s3::{Checksum, Config, CredentialSource, S3Driver, StaticCredentials};
+
+/// The variable of the main server.
+pub(crate) const FIRST: &str = "ENTREPOT_TEST_S3";
+/// That of another kind.
+pub(crate) const SECOND: &str = "ENTREPOT_TEST_S3_SECOND";
+pub(crate) const CEPH: &str = "ENTREPOT_TEST_S3_CEPH";
+pub(crate) const GARAGE: &str = "ENTREPOT_TEST_S3_GARAGE";
+
+/// Those the environment names, with the variables that name them.
+pub(crate) fn each() -> impl Iterator<Item = (&'static str, Server)> {
+    [FIRST, SECOND, CEPH, GARAGE].into_iter().filter_map(|variable| Some((variable, named(variable)?)))
+}
+
+/// Those that look at signatures.
+pub(crate) fn each_that_checks_signatures() -> impl Iterator<Item = (&'static str, Server)> {
+    each().filter(|(_, server)| server.checks_signatures)
+}
 
 /// A bucket, and what is known of its server.
 pub(crate) struct Server {
@@ -44,6 +61,7 @@ impl Server {
         config.credentials = CredentialSource::Static(StaticCredentials::new(access, secret, None));
         config.conditional_put = is("conditional_put");
         config.conditional_delete = is("conditional_delete");
+        config.bare_etags = is("bare_etags").unwrap_or(false);
         config.uniform_parts = is("uniform_parts").unwrap_or(false);
         config.root_directory = settings.get("root").copied().unwrap_or_default().to_owned();
         if settings.get("checksum") == Some(&"none") {

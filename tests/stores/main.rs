@@ -4,6 +4,7 @@
 //! The environment names the stores; a test that has none says so and is skipped.
 
 mod habits;
+mod identities;
 mod journey;
 mod killed;
 mod large;

@@ -17,6 +17,7 @@ use std::fmt::Write as _;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use entrepot_driver_azure as azure;
 use entrepot_driver_gcs as gcs;
@@ -24,7 +25,8 @@ use entrepot_driver_s3 as s3;
 use entrepot_storage::SharedDriver;
 
 use crate::environment;
-use crate::issuer::Issuer;
+use crate::identities::{GOOGLE_TOKEN, Identity, TemporaryKeys};
+use crate::server::Environment;
 
 /// Which store a test is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,12 +49,14 @@ pub struct ObjectStore {
     through: Option<SocketAddr>,
     /// Where pulls are sent instead of to its own address.
     pulls_through: Option<SocketAddr>,
+    /// Who the registry is, where it is not told the store's key.
+    identity: Option<Arc<Identity>>,
 }
 
 #[derive(Clone, Debug)]
 enum Place {
     S3(Box<Bucket>),
-    Azure { connection: String, container: String, issuer: Option<Arc<Issuer>> },
+    Azure { connection: String, container: String },
     RealGcs { bucket: String },
     FakeGcs(Arc<gcs::fake::Server>),
 }
@@ -78,11 +82,11 @@ impl ObjectStore {
             Kind::S3 => Place::S3(Box::new(Bucket::parse(&named("ENTREPOT_TEST_S3")?))),
             Kind::Azure => {
                 let connection = named("ENTREPOT_TEST_AZURE")?;
-                Place::Azure { connection, container: container(), issuer: None }
+                Place::Azure { connection, container: container() }
             }
             Kind::Gcs => match environment::variable("ENTREPOT_TEST_GCS") {
                 Some(bucket) => Place::RealGcs { bucket },
-                None => Place::FakeGcs(Arc::new(fake())),
+                None => Place::FakeGcs(Arc::new(fake(None))),
             },
         };
         Some(Self::new_at(place))
@@ -94,11 +98,16 @@ impl ObjectStore {
         Some(Self::new_at(Place::S3(Box::new(bucket))))
     }
 
-    /// The same in an account on https, whose key the registry is not told: it has a managed identity.
-    pub fn find_azure_by_token() -> Option<Self> {
+    /// The same in an account on https, whose key the registry is not told: it is somebody.
+    pub fn find_azure_by_token(identity: &Arc<Identity>) -> Option<Self> {
         let connection = named("ENTREPOT_TEST_AZURE_OAUTH")?;
-        let issuer = Some(Arc::new(Issuer::start()));
-        Some(Self::new_at(Place::Azure { connection, container: container(), issuer }))
+        Some(Self::new_at(Place::Azure { connection, container: container() }).by(identity))
+    }
+
+    /// The same in a fake of Google's that knows one token, for a registry without a key. Nothing signs there.
+    pub fn google_by_token(identity: &Arc<Identity>) -> Self {
+        let fake = Place::FakeGcs(Arc::new(fake(Some(GOOGLE_TOKEN))));
+        Self::new_at(fake).by(identity).redirects(false)
     }
 
     fn new_at(place: Place) -> Self {
@@ -108,6 +117,7 @@ impl ObjectStore {
             redirects: true,
             through: None,
             pulls_through: None,
+            identity: None,
         };
         store.prepare();
         store
@@ -117,6 +127,18 @@ impl ObjectStore {
     #[must_use]
     pub fn redirects(self, redirects: bool) -> Self {
         Self { redirects, ..self }
+    }
+
+    /// Keys with an end for this S3, which its STS gives out.
+    pub async fn temporary_keys(&self) -> TemporaryKeys {
+        let Place::S3(bucket) = &self.place else { panic!("only an S3 has an STS") };
+        bucket.temporary_keys().await
+    }
+
+    /// Used by a registry that is somebody and has no key of the store.
+    #[must_use]
+    pub fn by(self, identity: &Arc<Identity>) -> Self {
+        Self { identity: Some(Arc::clone(identity)), ..self }
     }
 
     /// Without a setting of the variable that names an S3.
@@ -169,12 +191,15 @@ impl ObjectStore {
     /// What a configuration says below `storage:`. Keys that have to be files are written into `home`.
     pub(crate) fn configuration(&self, home: &Path) -> String {
         let mut text = match &self.place {
-            Place::S3(bucket) => bucket.configuration(),
-            Place::Azure { connection, container, issuer: None } => {
+            Place::S3(bucket) => bucket.configuration(self.identity.is_none()),
+            Place::Azure { connection, container } if self.identity.is_none() => {
                 section("azure", &[("connectionstring", connection), ("container", container)])
             }
-            Place::Azure { connection, container, issuer: Some(_) } => by_token(connection, container),
+            Place::Azure { connection, container } => by_token(connection, container),
             Place::RealGcs { bucket } => section("gcs", &[("bucket", bucket)]),
+            Place::FakeGcs(server) if self.identity.is_some() => {
+                section("gcs", &[("bucket", FAKE_BUCKET), ("endpoint", &server.url())])
+            }
             Place::FakeGcs(server) => {
                 let key = home.join("account.json");
                 std::fs::write(&key, gcs::fake::SERVICE_ACCOUNT).expect("a file can be written");
@@ -182,6 +207,9 @@ impl ObjectStore {
                 section("gcs", &[("bucket", FAKE_BUCKET), ("endpoint", &server.url()), ("keyfile", &key)])
             }
         };
+        if let Some(identity) = &self.identity {
+            text.push_str(&identity.configuration);
+        }
         if let (Place::S3(_), Some(address)) = (&self.place, self.pulls_through) {
             writeln!(text, "    redirectendpoint: http://{address}").expect("a string takes text");
         }
@@ -196,11 +224,8 @@ impl ObjectStore {
     }
 
     /// What a registry's environment has to say for it.
-    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
-        match &self.place {
-            Place::Azure { issuer: Some(issuer), .. } => issuer.environment(),
-            _ => Vec::new(),
-        }
+    pub(crate) fn environment(&self) -> Environment {
+        self.identity.as_ref().map(|identity| identity.environment.clone()).unwrap_or_default()
     }
 
     /// The same place through a driver of the test's own.
@@ -231,17 +256,18 @@ impl ObjectStore {
     }
 
     fn azure(&self) -> azure::AzureDriver {
-        let Place::Azure { connection, container, issuer } = &self.place else { unreachable!("not Azure's") };
+        let Place::Azure { connection, container } = &self.place else { unreachable!("not Azure's") };
         let own = field(connection, "BlobEndpoint").and_then(plain_host);
         let connection = match (self.through, own) {
             (Some(through), Some(own)) => connection.replace(own, &through.to_string()),
             _ => connection.clone(),
         };
+        // Who takes tokens of any signature has a certificate of nobody's.
+        let skip_verify = connection.contains("BlobEndpoint=https://127.0.0.1");
         let credentials = azure::Credentials::ConnectionString(connection.into());
         let mut config = azure::Config::new("", container.clone(), credentials);
         config.root_directory.clone_from(&self.root);
-        // Who takes tokens of any signature has a certificate of nobody's.
-        config.skip_verify = issuer.is_some();
+        config.skip_verify = skip_verify;
         azure::AzureDriver::open(&config).expect("the settings go together")
     }
 
@@ -289,17 +315,39 @@ impl Bucket {
         self.settings.get("checksum").is_none_or(|checksum| checksum != "none")
     }
 
-    fn configuration(&self) -> String {
-        let mut text = section(
-            "s3",
-            &[
-                ("bucket", &self.bucket),
-                ("region", self.region()),
-                ("regionendpoint", &self.endpoint),
-                ("accesskey", &self.access_key),
-                ("secretkey", &self.secret_key),
-            ],
-        );
+    /// By STS itself, for whoever has the store's keys:
+    /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>.
+    async fn temporary_keys(&self) -> TemporaryKeys {
+        let http = aws_smithy_http_client::Builder::new().build_http();
+        let keys =
+            aws_sdk_sts::config::Credentials::new(&self.access_key, &self.secret_key, None, None, "tests");
+        let config = aws_sdk_sts::Config::builder()
+            .behavior_version(aws_sdk_sts::config::BehaviorVersion::latest())
+            .endpoint_url(&self.endpoint)
+            .region(aws_sdk_sts::config::Region::new(self.region().to_owned()))
+            .credentials_provider(keys)
+            .http_client(http)
+            .build();
+        let request = aws_sdk_sts::Client::from_conf(config)
+            .assume_role()
+            .role_arn("arn:aws:iam::123456789012:role/registry")
+            .role_session_name("tests")
+            .send();
+        let answer = request.await.expect("the store has an STS");
+        let keys = answer.credentials.expect("credentials");
+        TemporaryKeys {
+            access_key: keys.access_key_id,
+            secret_key: keys.secret_access_key,
+            session_token: keys.session_token,
+            life: Duration::from_secs(3600),
+        }
+    }
+
+    fn configuration(&self, with_keys: bool) -> String {
+        let place =
+            [("bucket", &*self.bucket), ("region", self.region()), ("regionendpoint", &self.endpoint)];
+        let keys = [("accesskey", &*self.access_key), ("secretkey", &self.secret_key)];
+        let mut text = section("s3", &[&place[..], if with_keys { &keys } else { &[] }].concat());
         let flags = [
             ("forcepathstyle", Some(self.is("path_style").unwrap_or(true))),
             ("conditionaldelete", self.is("conditional_delete")),
@@ -331,8 +379,10 @@ impl Bucket {
     }
 }
 
-fn fake() -> gcs::fake::Server {
-    gcs::fake::Server::start(gcs::fake::Options::new(FAKE_BUCKET)).expect("loopback has a free port")
+fn fake(token: Option<&str>) -> gcs::fake::Server {
+    let options =
+        gcs::fake::Options { token: token.map(str::to_owned), ..gcs::fake::Options::new(FAKE_BUCKET) };
+    gcs::fake::Server::start(options).expect("loopback has a free port")
 }
 
 fn container() -> String {
@@ -348,7 +398,7 @@ fn by_token(connection: &str, container: &str) -> String {
         ("serviceurl", said("BlobEndpoint")),
         ("container", container),
     ];
-    section("azure", &account) + "    skipverify: true\n    credentials:\n      type: default_credentials\n"
+    section("azure", &account) + "    skipverify: true\n"
 }
 
 /// What a connection string says of something.

@@ -140,6 +140,11 @@ fn s3_settings(settings: &config::S3) -> s3::Config {
 
 fn azure_settings(settings: &config::Azure, surroundings: &dyn Surroundings) -> azure::Config {
     let hidden = |secret: &Secret<String>| azure::Secret::from(secret.expose().as_str());
+    let variables = surroundings.variables();
+    let find = |name: &str| {
+        let found = variables.iter().find(|(known, value)| known == name && !value.is_empty());
+        found.map(|(_, value)| value.clone())
+    };
     let credentials = match &settings.access {
         AzureAccess::Key(key) => azure::Credentials::SharedKey(hidden(key)),
         AzureAccess::ConnectionString(text) => azure::Credentials::ConnectionString(hidden(text)),
@@ -151,11 +156,6 @@ fn azure_settings(settings: &config::Azure, surroundings: &dyn Surroundings) -> 
             }
         }
         AzureAccess::Credentials(AzureCredentials::DefaultCredentials { client_id }) => {
-            let variables = surroundings.variables();
-            let find = |name: &str| {
-                let found = variables.iter().find(|(known, value)| known == name && !value.is_empty());
-                found.map(|(_, value)| value.clone())
-            };
             azure::Credentials::Default(azure::Surroundings {
                 tenant_id: find("AZURE_TENANT_ID"),
                 client_id: client_id.clone().or_else(|| find("AZURE_CLIENT_ID")),
@@ -172,6 +172,7 @@ fn azure_settings(settings: &config::Azure, surroundings: &dyn Surroundings) -> 
         skip_verify: settings.skip_verify,
         redirect_endpoint: settings.redirect_endpoint.clone(),
         block_size: settings.block_bytes,
+        authority_host: find("AZURE_AUTHORITY_HOST"),
         ..azure::Config::new(account, settings.container.clone(), credentials)
     }
 }

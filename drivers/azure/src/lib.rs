@@ -24,7 +24,7 @@
 //! | `skipverify` | `skip_verify` | takes any certificate of the account; never of the issuer of tokens | off |
 //! | `chunksize` | `block_size` | the preferred size of a block, up to 4000 MiB | 8 MiB |
 //! | – | `parallel` | blocks of one upload in flight at once | 4 |
-//! | – | `authority_host` | who issues tokens, for clouds of one's own (`AZURE_AUTHORITY_HOST`) | by the realm |
+//! | `AZURE_AUTHORITY_HOST` in the environment | `authority_host` | who issues tokens, on https | by the realm |
 //! | `max_retries`, `retry_delay` | same | distribution polls its copies with them; nothing is copied here, so they mean nothing | 5, 100 ms |
 //!
 //! `default_credentials` takes what [`Surroundings`] offer: a client secret, else a workload identity
@@ -66,12 +66,14 @@
 //! On Azurite 3.37, by the tests: the whole contract with an account key, below a root directory, with
 //! failures that are retried, and with tokens over https; refused conditions; checksums; both kinds of
 //! signed URL with and without ranges, changed and ended; that no log holds a secret.
-//! By the binary (`tests/stores/journey.rs`): push, redirected pull and delete, with a key, and over https
-//! with a managed identity whose endpoint is a stand-in for App Service's.
+//! By the binary (`tests/stores/{journey,identities}.rs`): push, redirected pull and delete, with a key, and over
+//! https with tokens for a client secret, for a workload identity and for a managed identity, from imitations of
+//! Entra ID and of App Service's endpoint, which refuse who asks otherwise than documented. Azurite reads what
+//! a token claims and not who signed it.
 //!
 //! Only Azure can show, and **has not been asked yet**:
 //!
-//! - that tokens are issued: client secret, workload identity, managed identity;
+//! - that Entra ID itself issues tokens, and that a virtual machine's endpoint does (169.254.169.254);
 //! - that two replicas with one identity get one delegation key for one period, and so one URL. Azure keeps
 //!   no keys, so the value must follow from the period, but it promises nothing;
 //! - that committing an empty list drops waiting blocks (documented; Azurite does);

@@ -75,7 +75,8 @@
 //! verified on the real store yet: that parts are refused for a wrong `x-goog-hash`, and writes for a wrong
 //! `crc32c`; whether a completed upload is answered with its generation and hash (both are used where they are told, neither is needed);
 //! which fault of several a completion is refused for; that a part sent to a completed upload is answered by
-//! `NoSuchUpload`; signatures by HMAC key and by IAM. Google allows about one write per second to one name:
+//! `NoSuchUpload`; signatures by HMAC key and by IAM; tokens of Google's own services, since the binary got its
+//! from imitations of the metadata server and of STS (`tests/stores/identities.rs`). Google allows about one write per second to one name:
 //! a tag or a session that changes faster is answered 429, which is passed on as throttling.
 
 mod client;

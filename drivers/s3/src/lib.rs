@@ -113,10 +113,17 @@
 //! The whole contract runs against MinIO, Ceph 16, Garage 2.5 (all with real signatures) and moto (another
 //! reading of S3's semantics, without signatures), but for the cases a server breaks by itself: two of Ceph's,
 //! one of Garage's, nine of moto's, by name in `crates/xtask/src/services`. On MinIO it also runs below a root
-//! directory and with a third of all calls failing. What only AWS itself can show has not been
-//! seen: the credential chains against their services, KMS, dual-stack, FIPS and accelerated endpoints, 503
-//! SlowDown under load, 409 on concurrent conditional writes, and conditional deletes. Endpoints are made by
-//! the SDK's own rules; the answers 409, 503 and 200 with an error inside are tried with canned ones.
+//! directory and with a third of all calls failing.
+//!
+//! The chain of credentials: the binary pushes to MinIO and is redirected there with temporary keys of MinIO's
+//! own STS, found by variables, by a profile, and from imitations of STS (IRSA), EKS's agent, ECS's agent and
+//! the metadata of an instance, which refuse who asks otherwise than documented
+//! (`tests/stores/identities.rs`). ECS's is asked at a whole address there, not at 169.254.170.2.
+//!
+//! What only AWS itself can show has not been seen: those services themselves, KMS, dual-stack, FIPS and
+//! accelerated endpoints, 503 SlowDown under load, 409 on concurrent conditional writes, and conditional
+//! deletes. Endpoints are made by the SDK's own rules; the answers 409, 503 and 200 with an error inside are
+//! tried with canned ones.
 
 mod body;
 mod client;

@@ -31,8 +31,10 @@ pub struct Options {
     pub port: u16,
     /// The smallest part, the last one excepted, in bytes. Google's is 5 MiB.
     pub min_part: u64,
-    /// Requests have to bring a bearer token or a signature; the token itself is not looked at.
+    /// Requests have to bring a bearer token or a signature.
     pub demands_authorization: bool,
+    /// The one token that is good; any is where this is `None`.
+    pub token: Option<String>,
     /// Accounts whose signatures are good: email, and the public key as PKCS#1 in DER.
     pub accounts: Vec<(String, Vec<u8>)>,
     /// HMAC keys whose signatures are good: access id and secret.
@@ -51,6 +53,7 @@ impl Options {
             port: 0,
             min_part: MIN_PART_BYTES,
             demands_authorization: true,
+            token: None,
             accounts: crate::credentials::public_part(SERVICE_ACCOUNT).into_iter().collect(),
             hmac_keys: Vec::new(),
         }
@@ -63,6 +66,7 @@ struct Shared {
     faults: Mutex<Faults>,
     settings: serde_json::Value,
     demands_authorization: bool,
+    token: Option<String>,
     signers: Signers,
 }
 
@@ -94,6 +98,7 @@ impl Server {
             faults: Mutex::default(),
             settings: options.settings,
             demands_authorization: options.demands_authorization,
+            token: options.token,
             signers,
         });
         let (stop, stopped) = oneshot::channel();
@@ -235,8 +240,10 @@ impl Shared {
                 host,
             });
         }
-        let token = head.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        match token.is_some_and(|token| token.starts_with("Bearer ")) || !self.demands_authorization {
+        let authorization = head.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = authorization.and_then(|value| value.strip_prefix("Bearer "));
+        let is_good = |token| self.token.as_deref().is_none_or(|good| good == token);
+        match token.is_some_and(is_good) || !self.demands_authorization {
             true => Ok(()),
             false => Err(wrong(401, "AuthenticationRequired", "Authentication required.")),
         }

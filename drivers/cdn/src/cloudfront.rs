@@ -1,7 +1,8 @@
 //! Amazon CloudFront: signed URLs with a canned policy.
 //!
-//! Signatures are SHA-256 (`Hash-Algorithm=SHA256`), which CloudFront takes from every key pair; SHA-1, its
-//! default, is not offered. Source: CloudFront developer guide, "Create a signed URL using a canned policy".
+//! Signatures are SHA-256 (`Hash-Algorithm=SHA256`), which CloudFront takes from every key pair, those made for
+//! SHA-1 too, at all edge locations since April 2026. SHA-1, its default for URLs that do not name one, is not
+//! offered. Source: CloudFront developer guide, "Create a signed URL using a canned policy".
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};

@@ -83,6 +83,24 @@ fn an_rsa_key_signs_the_same_url_on_every_process() {
     assert_ne!(first, url(&one, 1_767_291_000));
 }
 
+/// Of `url` above at 1,767,290,400, by the signer of Amazon's own botocore 1.43 with the same key and SHA-256:
+/// an RSA signature of this kind has one value.
+const BY_BOTOCORE: &str = "MK-aXARMOakxD76Lym1i1dXUorr0dq6TX5bsu92zmvjaIiTu5lS6FxB3nfd5-QTz18N9h16yBJWdu69qswP-\
+    S30FSEaYS1v4j6-4X6n9A8tJlsHI3V8tBKg5UDXDrU1SYKR-lLdKaU6AqPA7pt3c3Dq~tWe399hqRE2UN5CJsxvDpGu~MyM9xHP3LYCeYil\
+    Ada5ZXJ-CRgNJyKyRHclMXKqCztGMH~mPElxmMvLZuk9uOMs2ZysHvEAKbo~Pz1CtktaVfrdTsPG0ueEa3XymxEHQ9HTow3DVXkNEn9yjU9\
+    olz8rR0EA0XIMQkI5iMbd9GWoF4uSXi5x2r9M-gIq0gw__";
+
+#[test]
+fn the_signature_is_the_one_amazons_own_signer_makes() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("key.pem");
+    std::fs::write(&path, RSA).unwrap();
+
+    let url = url(&CloudFront::open(config(&path)).unwrap(), 1_767_290_400);
+
+    assert_eq!(parameter(&url, "Signature"), BY_BOTOCORE);
+}
+
 #[test]
 fn a_key_on_p256_signs_and_a_replaced_one_is_used_from_the_next_span_on() {
     let scratch = tempfile::tempdir().unwrap();

@@ -40,7 +40,7 @@ pub(crate) enum Source {
     Cargo,
     /// Servers the storage drivers are tried on, by Go, pip and npm.
     Stores,
-    /// More of them, for the drivers' own suites only: by apt and Cargo.
+    /// More of them, for the drivers' own suites only: by apt, Go and Cargo.
     FurtherStores,
     /// The one of them the benchmark uses, by Go.
     MainStore,
@@ -73,7 +73,10 @@ pub(crate) fn install(source: Source) -> Vec<Installed> {
         Source::Cargo => rust::install(rust::CHECKERS),
         Source::MainStore => go::install(go::STORES),
         Source::Stores => [go::install(go::STORES), python::install(), npm::install()].concat(),
-        Source::FurtherStores => [debian::install(&debian::STORES), rust::install(rust::STORES)].concat(),
+        Source::FurtherStores => {
+            let by_go = go::install(go::FURTHER_STORES);
+            [debian::install(&debian::STORES), by_go, rust::install(rust::STORES)].concat()
+        }
     }
 }
 
@@ -98,7 +101,7 @@ fn list() {
     for package in sets.iter().flat_map(|set| set.packages) {
         println!("apt    {package}");
     }
-    for tool in go::CLIENTS.iter().chain(go::STORES) {
+    for tool in go::CLIENTS.iter().chain(go::STORES).chain(go::FURTHER_STORES) {
         println!("go     {}  {}@{}", tool.program, tool.package, tool.version);
     }
     for tool in python::TOOLS {

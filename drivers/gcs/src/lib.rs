@@ -71,7 +71,8 @@
 //! # What is known about the real store, and what is not
 //!
 //! The contract's suite runs on `fake`, a server of our own written from Google's pages, and on a real bucket
-//! where `ENTREPOT_TEST_GCS` names one. The signed text is checked against Google's published vectors. Not
+//! where `ENTREPOT_TEST_GCS` names one. What fake-gcs-server has of it runs there too, so that conditional
+//! writes, listings and ranges were not misread twice. The signed text is checked against Google's published vectors. Not
 //! verified on the real store yet: that parts are refused for a wrong `x-goog-hash`, and writes for a wrong
 //! `crc32c`; whether a completed upload is answered with its generation and hash (both are used where they are told, neither is needed);
 //! which fault of several a completion is refused for; that a part sent to a completed upload is answered by

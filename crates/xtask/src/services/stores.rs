@@ -55,6 +55,8 @@ enum Bucket {
     Directory,
     /// It lets anybody make one by a PUT.
     Put,
+    /// It lets anybody make one by Google's JSON API.
+    Json,
     /// Its command makes one, or the tests make theirs.
     None,
 }
@@ -100,6 +102,15 @@ pub(crate) const STORES: &[Store] = &[
         url: garage::url,
     },
     Store {
+        name: "fake-gcs-server",
+        program: || workspace::tools().join("bin/fake-gcs-server"),
+        command: fake_gcs,
+        ready: Ready::Answers(GCS_BUCKETS),
+        make_bucket: Bucket::Json,
+        variable: "ENTREPOT_TEST_GCS_JSON",
+        url: |port| format!("http://127.0.0.1:{port}/{BUCKET}"),
+    },
+    Store {
         name: "azurite",
         program: azurite::program,
         command: |data, port| azurite::command(data, port, None),
@@ -118,6 +129,9 @@ pub(crate) const STORES: &[Store] = &[
         url: |port| azurite::connection_string(port, true),
     },
 ];
+
+/// What the fake answers to whoever makes a bucket by the JSON API.
+const GCS_BUCKETS: &str = "/storage/v1/b?project=entrepot";
 
 /// Who may do everything in MinIO.
 pub(crate) const MINIO_USER: &str = "entrepot";
@@ -164,6 +178,14 @@ fn moto(_: &Path, port: u16) -> Command {
     command
 }
 
+fn fake_gcs(_: &Path, port: u16) -> Command {
+    let mut command = Command::new(workspace::tools().join("bin/fake-gcs-server"));
+    command.args(["-scheme", "http", "-host", "127.0.0.1", "-port", &port.to_string()]);
+    // By this name it knows what it is asked for by the XML API.
+    command.args(["-public-host", &format!("127.0.0.1:{port}"), "-log-level", "warn", "-backend", "memory"]);
+    command
+}
+
 /// A store that runs until this is dropped.
 pub(crate) struct Running {
     child: Child,
@@ -203,21 +225,31 @@ impl Store {
             port,
         };
         running.wait(self.ready, port)?;
-        if let Bucket::Put = self.make_bucket {
-            let made = agent().put(format!("http://127.0.0.1:{port}/{BUCKET}")).send_empty();
-            let made = made.map_err(|error| error.to_string()).map(|answer| answer.status().as_u16());
-            if made != Ok(200) {
-                return Err(format!("{}: no bucket: {made:?}", self.name));
-            }
-        }
+        self.make_bucket(port)?;
         Ok(running)
+    }
+
+    fn make_bucket(&self, port: u16) -> Result<(), String> {
+        let address = format!("http://127.0.0.1:{port}");
+        let made = match self.make_bucket {
+            Bucket::Directory | Bucket::None => return Ok(()),
+            Bucket::Put => agent().put(format!("{address}/{BUCKET}")).send_empty(),
+            Bucket::Json => agent()
+                .post(format!("{address}{GCS_BUCKETS}"))
+                .content_type("application/json")
+                .send(format!("{{\"name\": \"{BUCKET}\"}}")),
+        };
+        match made.map_err(|error| error.to_string()).map(|answer| answer.status().as_u16()) {
+            Ok(200) => Ok(()),
+            other => Err(format!("{}: no bucket: {other:?}", self.name)),
+        }
     }
 
     fn spawn(&self, home: &Path, port: u16) -> io::Result<Child> {
         let data = home.join("data");
         fs::create_dir_all(match self.make_bucket {
             Bucket::Directory => data.join(BUCKET),
-            Bucket::Put | Bucket::None => data.clone(),
+            Bucket::Put | Bucket::Json | Bucket::None => data.clone(),
         })?;
         let log = File::create(log(home))?;
         // `setpriv` becomes the server, and has it ended should we be killed.

@@ -178,8 +178,9 @@ fn rules_decide_by_client_agent_repository_and_size() {
     assert!(get("private", &large).expect(200).body == large);
 }
 
+/// Whoever signs may be away, or have forgotten us, while the store answers.
 #[test]
-fn a_store_that_cannot_sign_now_is_an_error_and_nothing_else() {
+fn a_blob_no_url_can_be_signed_for_is_sent_by_us() {
     let (setup, controls) = Setup::redirecting().breakable();
     let store = Arc::clone(setup.store());
     let signer = Arc::new(StoreSigner(store));
@@ -188,7 +189,7 @@ fn a_store_that_cannot_sign_now_is_an_error_and_nothing_else() {
     controls
         .add(Rule::new(Effect::FailBefore(ErrorKind::Backend { retryable: true })).on(Operation::PresignGet));
 
-    let answer = registry.get(format!("/v2/a/blobs/{digest}")).send();
+    let answer = registry.get(format!("/v2/a/blobs/{digest}")).send().expect(200);
 
-    assert_eq!(answer.status, 503, "{answer}");
+    assert_eq!(answer.body, b"content");
 }

@@ -69,7 +69,12 @@ pub async fn examine(loaded: &Loaded) -> Diagnosis {
     let store = assemble::decorate(opened.driver, &Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))));
     let mut inspected = vec![Finding::note("driver", store.name())];
     inspected.extend(abilities(store.capabilities()));
-    inspected.extend(opened.inspection.await);
+    match config.storage.maintenance.readonly.enabled {
+        true => {
+            inspected.push(Finding::note("permissions", "not tried, because the configuration is read-only"))
+        }
+        false => inspected.extend(opened.inspection.await),
+    }
     diagnosis.add("store", inspected);
     let (content, is_reachable) = content(config, &store).await;
     diagnosis.add("content", content);

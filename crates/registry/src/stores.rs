@@ -124,7 +124,7 @@ fn s3_settings(settings: &config::S3) -> s3::Config {
         root_directory: settings.root_directory.clone(),
         part_bytes: settings.part_bytes,
         encryption,
-        storage_class: Some(settings.storage_class.clone()).filter(|class| class != "STANDARD"),
+        storage_class: storage_class(&settings.storage_class),
         object_acl: settings.object_acl.clone(),
         user_agent: settings.user_agent.clone(),
         skip_verify: settings.skip_verify,
@@ -136,6 +136,13 @@ fn s3_settings(settings: &config::S3) -> s3::Config {
         uniform_parts: settings.uniform_parts,
         ..s3::Config::new(settings.bucket.clone(), settings.region.clone())
     }
+}
+
+/// The class to name, where it is another than a bucket's own. `NONE` is how distribution says that none is to be
+/// named, to stores that know no classes.
+fn storage_class(written: &str) -> Option<String> {
+    let class = written.to_ascii_uppercase();
+    Some(class).filter(|class| !matches!(class.as_str(), "STANDARD" | "NONE" | ""))
 }
 
 fn azure_settings(settings: &config::Azure, surroundings: &dyn Surroundings) -> azure::Config {
@@ -202,5 +209,18 @@ fn gcs_settings(settings: &config::Gcs) -> gcs::Config {
         hmac_key,
         signing_account: settings.signing_account.clone(),
         ..gcs::Config::new(settings.bucket.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_is_named_where_it_is_another_than_the_buckets_own() {
+        for none in ["STANDARD", "standard", "NONE", ""] {
+            assert_eq!(storage_class(none), None, "{none}");
+        }
+        assert_eq!(storage_class("intelligent_tiering").as_deref(), Some("INTELLIGENT_TIERING"));
     }
 }

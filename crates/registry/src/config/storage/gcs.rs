@@ -181,12 +181,13 @@ impl Written {
                 "only one of keyfile, credentials and anonymous can be used; keep one",
             );
         }
-        if !self.credentials.is_empty()
-            && (self.credentials.private_key.is_none() || self.credentials.client_email.is_none())
-        {
+        let given = &self.credentials;
+        let needed = [&given.client_email, &given.private_key_id, &given.project_id];
+        if !given.is_empty() && (given.private_key.is_none() || needed.iter().any(|text| text.is_none())) {
             settling.refuse(
                 "storage.gcs.credentials",
-                "`private_key` and `client_email` are needed to sign anything",
+                "of a service account's key `private_key`, `private_key_id`, `client_email` and `project_id` are \
+                 needed",
             );
         }
         let hmac = match (self.hmacaccessid, self.hmacsecret) {

@@ -66,6 +66,8 @@ const COMPANIONS: &[(&str, &[(&str, &str)])] = &[
             GCS_BUCKET,
             ("REGISTRY_STORAGE_GCS_CREDENTIALS_PRIVATE_KEY", "k"),
             ("REGISTRY_STORAGE_GCS_CREDENTIALS_CLIENT_EMAIL", "e"),
+            ("REGISTRY_STORAGE_GCS_CREDENTIALS_PRIVATE_KEY_ID", "i"),
+            ("REGISTRY_STORAGE_GCS_CREDENTIALS_PROJECT_ID", "p"),
         ],
     ),
     ("storage.gcs.hmacaccessid", &[GCS_BUCKET, ("REGISTRY_STORAGE_GCS_HMACSECRET", "s")]),
@@ -124,8 +126,16 @@ fn surroundings(key: &Key) -> Imagined {
     let nothing = Imagined::nothing().file("/run/secrets/http", "a-secret-from-a-file\n");
     let Some((_, companions)) = found else { return nothing };
     let own = indexed(key);
-    let others = companions.iter().filter(|(name, _)| *name != own && !name.starts_with(&format!("{own}_")));
+    let others = companions.iter().filter(|(name, _)| *name != own && !is_below(key, name));
     others.fold(nothing, |around, (name, value)| around.variable(name, value))
+}
+
+/// Whether the variable is that of a key in the section of `key`. Its name alone does not tell: `private_key` and
+/// `private_key_id` are neighbours.
+fn is_below(key: &Key, variable: &str) -> bool {
+    let has_own = |other: &&Key| indexed(other) == variable;
+    let path = keys::all().find(has_own).map_or("", |other| other.path);
+    path.strip_prefix(key.path).is_some_and(|rest| rest.starts_with(['.', '[']))
 }
 
 /// The variable of a key, for the first item of each list, or of the whole map.

@@ -23,12 +23,13 @@ const BARE_ETAGS: &str = ", or, on Ceph and DigitalOcean Spaces, write `storage.
 const KNOWN: [&str; 2] = ["filesystem", "memory"];
 
 /// What several processes on one store rest on.
-pub const SHARED: [Promise; 5] = [
+pub const SHARED: [Promise; 6] = [
     Promise::CreateOnce,
     Promise::ReplaceUnchanged,
     Promise::OneWinner,
     Promise::ReadAfterWrite,
     Promise::ListAfterWrite,
+    Promise::PartsByTag,
 ];
 
 /// How long to wait for a store that cannot be reached, from try to try. A store that starts together

@@ -37,21 +37,21 @@ type Running<'a> = Pin<Box<dyn Future<Output = Tried> + Send + 'a>>;
 type Trying = for<'a> fn(&'a Ground<'a>) -> Running<'a>;
 
 /// What data rests on, and the clock.
-const QUICK: [(Promise, Trying); 6] = [
+const QUICK: [(Promise, Trying); 7] = [
     (Promise::CreateOnce, |ground| Box::pin(conditions::create_once(ground))),
     (Promise::ReplaceUnchanged, |ground| Box::pin(conditions::replace_unchanged(ground))),
     (Promise::OneWinner, |ground| Box::pin(conditions::one_winner(ground))),
     (Promise::ReadAfterWrite, |ground| Box::pin(consistency::read_after_write(ground))),
     (Promise::ListAfterWrite, |ground| Box::pin(consistency::list_after_write(ground))),
+    (Promise::PartsByTag, |ground| Box::pin(uploads::parts_by_tag(ground))),
     (Promise::Clock, |ground| Box::pin(consistency::clock(ground))),
 ];
 
 /// The rest.
-const THOROUGH: [(Promise, Trying); 8] = [
+const THOROUGH: [(Promise, Trying); 7] = [
     (Promise::ListOrder, |ground| Box::pin(consistency::list_order(ground))),
     (Promise::Ranges, |ground| Box::pin(consistency::ranges(ground))),
     (Promise::PartsJoin, |ground| Box::pin(uploads::parts_join(ground))),
-    (Promise::PartsByTag, |ground| Box::pin(uploads::parts_by_tag(ground))),
     (Promise::CompleteTwice, |ground| Box::pin(uploads::complete_twice(ground))),
     (Promise::AbortFrees, |ground| Box::pin(uploads::abort_frees(ground))),
     (Promise::ConditionalDelete, |ground| Box::pin(conditions::conditional_delete(ground))),

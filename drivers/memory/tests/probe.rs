@@ -58,7 +58,7 @@ fn the_probe_at_start_tries_what_data_rests_on_with_few_requests() {
     let report = block_on(probe::at_start(&counted, "probe/1/", SystemTime::now));
 
     assert!(report.checks.iter().all(|check| check.outcome == Outcome::Holds), "{report:?}");
-    assert_eq!(report.checks.len(), 7);
+    assert_eq!(report.checks.len(), 8);
     let requests = counters.snapshot().total();
     assert!(requests <= 50, "{requests} requests");
     assert_eq!(store.keys(), []);

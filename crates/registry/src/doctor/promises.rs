@@ -61,7 +61,8 @@ fn severity(policy: ConditionalWrites, promise: Promise, clock: Option<ClockOffs
         | Promise::ReplaceUnchanged
         | Promise::OneWinner
         | Promise::ReadAfterWrite
-        | Promise::ListAfterWrite => match policy {
+        | Promise::ListAfterWrite
+        | Promise::PartsByTag => match policy {
             ConditionalWrites::Required => Severity::Fault,
             ConditionalWrites::AssumeSingleReplica => Severity::Warning,
         },
@@ -69,11 +70,7 @@ fn severity(policy: ConditionalWrites, promise: Promise, clock: Option<ClockOffs
             Some(offset) if offset.size() > trial::GRAVE_OFFSET => Severity::Fault,
             _ => Severity::Warning,
         },
-        Promise::ListOrder
-        | Promise::Ranges
-        | Promise::PartsJoin
-        | Promise::PartsByTag
-        | Promise::CompleteTwice => Severity::Fault,
+        Promise::ListOrder | Promise::Ranges | Promise::PartsJoin | Promise::CompleteTwice => Severity::Fault,
         Promise::AbortFrees | Promise::ConditionalDelete | Promise::Presign | Promise::Deletes => {
             Severity::Warning
         }

@@ -101,11 +101,15 @@ impl Client {
             // `InternalError` is what Ceph answers for an upload it does not know, and every store for a
             // failure of its own.
             Err(failure)
-                if failure.kind() == ErrorKind::UploadGone
-                    || failure.code() == Some("InternalError") && self.is_gone(upload).await =>
+                if failure.kind() == ErrorKind::UploadGone || failure.code() == Some("InternalError") =>
             {
-                let gone = || failure.meaning(ErrorKind::UploadGone, Some(&upload.key));
-                self.completed_before(upload, size).await?.ok_or_else(gone)
+                // Asked for before the object is: what is gone then was completed before, or never will be.
+                let is_gone = failure.kind() == ErrorKind::UploadGone || self.is_gone(upload).await;
+                match self.completed_before(upload, size).await? {
+                    Some(meta) => Ok(meta),
+                    None if is_gone => Err(failure.meaning(ErrorKind::UploadGone, Some(&upload.key))),
+                    None => Err(failure.into_error(Some(&upload.key))),
+                }
             }
             // A part the store holds is smaller than the one we sent, or the list is not in order.
             Err(failure) if failure.code() == Some("EntityTooSmall") => {
@@ -124,7 +128,8 @@ impl Client {
         }
     }
 
-    /// Whether the store says that it does not know the upload. Ceph says so of its key.
+    /// Whether the store says that it does not know the upload; Ceph says so of its key. A store that does not
+    /// let us ask (`s3:ListMultipartUploadParts`) says nothing.
     async fn is_gone(&self, upload: &Upload) -> bool {
         let (id, _) = split_id(&upload.id);
         let request = self.sdk.list_parts().bucket(&self.bucket).key(self.path(&upload.key)).upload_id(id);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use entrepot_driver_s3::{Config, CredentialSource, S3Driver, StaticCredentials};
-use entrepot_storage::{ErrorKind, Key, Part, PutMode, ReadRange, StorageDriver, Upload};
+use entrepot_storage::{ErrorKind, Key, Part, PutMode, ReadRange, StorageDriver, Upload, Version};
 use futures_util::StreamExt;
 
 const FAILED: ErrorKind = ErrorKind::Backend { retryable: true };
@@ -88,25 +88,85 @@ fn upload() -> (Upload, [Part; 1]) {
     (Upload { key: key(), id: "crc32c:id".into() }, [Part { number: 1, size: 3, tag }])
 }
 
-#[tokio::test]
-async fn a_completion_that_says_200_and_then_fails_is_a_failure() {
-    let server = Canned::with(vec![error("200 OK", "", "InternalError")]);
+/// The object is there, as large as the upload.
+fn there() -> String {
+    "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\nETag: \"whole-1\"\r\n\r\n".to_owned()
+}
+
+/// It is not; the answer before has shown that its bucket is.
+fn absent() -> String {
+    answer("404 Not Found", "", "")
+}
+
+fn without_an_etag() -> String {
+    let body = "<?xml version=\"1.0\"?>\n<CompleteMultipartUploadResult><ETag>";
+    answer("200 OK", "", body)
+}
+
+fn unknown() -> String {
+    error("404 Not Found", "", "NoSuchUpload")
+}
+
+fn known() -> String {
+    answer("200 OK", "", "<?xml version=\"1.0\"?>\n<ListPartsResult></ListPartsResult>")
+}
+
+/// What came of a completion that was answered so, and the methods it took.
+async fn completed(answers: Vec<String>) -> (Result<Version, ErrorKind>, Vec<String>) {
+    let server = Canned::with(answers);
     let (upload, parts) = upload();
-
     let outcome = server.driver().await.upload_complete(&upload, &parts).await;
+    let method = |line: String| line.split(' ').next().unwrap_or_default().to_owned();
+    let asked = server.requests().into_iter().map(method).collect();
+    let version = outcome.map(|meta| meta.version.expect("an ETag"));
+    (version.map_err(|error| error.kind()), asked)
+}
 
-    assert_eq!(outcome.expect_err("the body says so").kind(), FAILED);
+fn whole() -> Version {
+    Version("whole-1".into())
 }
 
 #[tokio::test]
-async fn a_completion_cut_short_is_a_failure() {
-    let body = "<?xml version=\"1.0\"?>\n<CompleteMultipartUploadResult><ETag>";
-    let server = Canned::with(vec![answer("200 OK", "", body)]);
-    let (upload, parts) = upload();
+async fn a_completion_without_an_etag_is_one_if_the_object_is_there() {
+    let (outcome, asked) = completed(vec![without_an_etag(), there()]).await;
 
-    let outcome = server.driver().await.upload_complete(&upload, &parts).await;
+    assert_eq!((outcome, asked), (Ok(whole()), vec!["POST".to_owned(), "HEAD".to_owned()]));
+}
 
-    assert_eq!(outcome.expect_err("it does not end").kind(), FAILED);
+#[tokio::test]
+async fn a_completion_cut_short_is_a_failure_if_the_object_is_not_there() {
+    let (outcome, asked) = completed(vec![without_an_etag(), absent()]).await;
+
+    assert_eq!(outcome, Err(FAILED));
+    assert_eq!(asked, ["POST", "HEAD"]);
+}
+
+#[tokio::test]
+async fn a_completion_that_fails_was_made_before_if_the_object_is_there() {
+    for is_known in [unknown(), known(), error("403 Forbidden", "", "AccessDenied")] {
+        for failure in ["500 Internal Server Error", "200 OK"] {
+            let answers = vec![error(failure, "", "InternalError"), is_known.clone(), there()];
+
+            let (outcome, asked) = completed(answers).await;
+
+            assert_eq!(outcome, Ok(whole()), "{failure} {is_known}");
+            assert_eq!(asked, ["POST", "GET", "HEAD"]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_completion_that_fails_is_a_failure_or_the_upload_is_gone_as_the_store_says() {
+    for (is_known, expected) in [(unknown(), ErrorKind::UploadGone), (known(), FAILED)] {
+        let mut answers =
+            vec![error("500 Internal Server Error", "", "InternalError"), is_known.clone(), absent()];
+        // Nothing has shown yet that the bucket is there.
+        answers.extend((expected != FAILED).then(|| answer("200 OK", "", "")));
+
+        let (outcome, _) = completed(answers).await;
+
+        assert_eq!(outcome, Err(expected), "{is_known}");
+    }
 }
 
 #[tokio::test]

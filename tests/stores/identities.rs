@@ -109,11 +109,12 @@ fn keys_near_their_end_are_renewed_and_their_urls_end_with_them() {
     let signed_by =
         |url: &str, keys: &TemporaryKeys| said(url, "X-Amz-Credential").starts_with(&keys.access_key);
     let location = location.expect("it is redirected");
-    if signed_by(&location, &first) {
-        let seconds: u64 = said(&location, "X-Amz-Expires").parse().expect("a number of seconds");
-        assert!(seconds <= 120, "{location}");
-    }
-    let end = Instant::now() + Duration::from_secs(30);
+    assert!(signed_by(&location, &first), "{location}");
+    let seconds: u64 = said(&location, "X-Amz-Expires").parse().expect("a number of seconds");
+    assert!(seconds <= 120, "{location}");
+    identity.renew();
+    // The registry asks again half a minute after it asked and got nothing new.
+    let end = Instant::now() + Duration::from_secs(60);
     loop {
         let answer = server.client().get(target(digest)).send().expect(307);
         let location = answer.expect_header("Location");
@@ -124,7 +125,6 @@ fn keys_near_their_end_are_renewed_and_their_urls_end_with_them() {
         assert!(Instant::now() < end, "still signed by the first keys: {location}");
         thread::sleep(Duration::from_millis(100));
     }
-    assert_eq!(identity.asked().len(), 2);
 }
 
 /// A registry that gets tokens for Azure this way, and what came of it: a key that is delegated to who has a
@@ -181,7 +181,7 @@ fn a_token_comes_from_the_metadata_server() {
 
     // One for requests, and one for whom IAM would sign for.
     let token = "GET /computeMetadata/v1/instance/service-accounts/default/token";
-    assert!(asked.len() <= 2 && asked.iter().all(|line| line == token), "{asked:?}");
+    assert!((1..=2).contains(&asked.len()) && asked.iter().all(|line| line == token), "{asked:?}");
 }
 
 #[test]

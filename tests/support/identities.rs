@@ -8,6 +8,7 @@ mod amazon;
 mod google;
 mod microsoft;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -32,6 +33,8 @@ pub struct Identity {
     /// Lines of its store's section.
     pub(crate) configuration: String,
     asked: Asked,
+    /// How often its keys were replaced.
+    renewed: Arc<AtomicUsize>,
     _issuer: Option<Proxy>,
 }
 
@@ -39,6 +42,11 @@ impl Identity {
     /// What the issuer was asked so far: methods and paths, without queries.
     pub fn asked(&self) -> Vec<String> {
         self.asked.all()
+    }
+
+    /// From now on the next keys are handed out.
+    pub fn renew(&self) {
+        self.renewed.fetch_add(1, Ordering::SeqCst);
     }
 }
 

@@ -49,8 +49,8 @@ const POD_TOKEN: &str = "token-of-the-pod";
 const SESSION: &str = "session-with-the-metadata-service";
 
 impl Amazon {
-    /// A registry that finds these keys, one after the other as they are asked for, by this way. Files go to
-    /// `home`.
+    /// A registry that finds these keys by this way, the first ones until [`Identity::renew`] is called. Files
+    /// go to `home`.
     pub fn with(self, keys: Vec<TemporaryKeys>, home: &Path) -> Identity {
         let first = keys.first().expect("keys to hand out").clone();
         let file = |name: &str, content: &str| {
@@ -59,7 +59,8 @@ impl Amazon {
             path.display().to_string()
         };
         let asked = Asked::default();
-        let issuer = self.is_asked().then(|| self.issuer(keys, asked.clone()));
+        let renewed = Arc::new(AtomicUsize::new(0));
+        let issuer = self.is_asked().then(|| self.issuer(keys, asked.clone(), Arc::clone(&renewed)));
         let address =
             issuer.as_ref().map(|issuer| format!("http://{}", issuer.address())).unwrap_or_default();
         let mut environment = match self {
@@ -94,30 +95,26 @@ impl Amazon {
             Self::Instance => vec![("AWS_EC2_METADATA_SERVICE_ENDPOINT", address)],
         };
         // Nothing of the machine the tests run on.
-        environment.push(("AWS_CONFIG_FILE", home.join("no-config").display().to_string()));
+        environment.push(("HOME", home.display().to_string()));
         if self != Self::Instance {
             environment.push(("AWS_EC2_METADATA_DISABLED", "true".to_owned()));
         }
-        Identity { environment, configuration: String::new(), asked, _issuer: issuer }
+        Identity { environment, configuration: String::new(), asked, renewed, _issuer: issuer }
     }
 
     fn is_asked(self) -> bool {
         !matches!(self, Self::Environment | Self::Profile)
     }
 
-    fn issuer(self, keys: Vec<TemporaryKeys>, asked: Asked) -> Proxy {
+    fn issuer(self, keys: Vec<TemporaryKeys>, asked: Asked, renewed: Arc<AtomicUsize>) -> Proxy {
         let keys = Arc::new(keys);
-        let handed_out = Arc::new(AtomicUsize::new(0));
         Proxy::start("issuer", move |request| {
-            let (keys, handed_out, asked) = (Arc::clone(&keys), Arc::clone(&handed_out), asked.clone());
+            let (keys, renewed, asked) = (Arc::clone(&keys), Arc::clone(&renewed), asked.clone());
             async move {
                 let question = Question::read(request).await;
                 asked.note(&question);
-                let next = || {
-                    let index = handed_out.fetch_add(1, Ordering::SeqCst);
-                    &keys[index.min(keys.len() - 1)]
-                };
-                let mut answer = into_answer(self.say(&question, next));
+                let index = renewed.load(Ordering::SeqCst).min(keys.len() - 1);
+                let mut answer = into_answer(self.say(&question, &keys[index]));
                 if question.method == "PUT" {
                     let name = "x-aws-ec2-metadata-token-ttl-seconds";
                     answer.headers_mut().insert(name, HeaderValue::from_static("21600"));
@@ -127,32 +124,31 @@ impl Amazon {
         })
     }
 
-    fn say<'k>(self, question: &Question, next: impl FnOnce() -> &'k TemporaryKeys) -> Said {
+    fn say(self, question: &Question, keys: &TemporaryKeys) -> Said {
         match self {
             Self::Environment | Self::Profile => refused(StatusCode::NOT_FOUND, "nobody is to be asked"),
-            Self::WebIdentity => web_identity(question, next),
+            Self::WebIdentity => web_identity(question, keys),
             Self::PodIdentity | Self::Container => {
                 let path = if self == Self::Container { "/v2/credentials/task" } else { "/v1/credentials" };
                 match (question.path == path, question.header("authorization") == POD_TOKEN) {
-                    (true, true) => answered(&next().as_json()),
+                    (true, true) => answered(&keys.as_json()),
                     (true, false) => refused(StatusCode::UNAUTHORIZED, "another token"),
                     (false, _) => refused(StatusCode::NOT_FOUND, "another path"),
                 }
             }
-            Self::Instance => instance(question, next),
+            Self::Instance => instance(question, keys),
         }
     }
 }
 
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html>
-fn web_identity<'k>(question: &Question, next: impl FnOnce() -> &'k TemporaryKeys) -> Said {
+fn web_identity(question: &Question, keys: &TemporaryKeys) -> Said {
     if question.field("Action") != "AssumeRoleWithWebIdentity" {
         return refused(StatusCode::BAD_REQUEST, "another action");
     }
     if question.field("WebIdentityToken") != POD_TOKEN || question.field("RoleArn") != ROLE {
         return refused(StatusCode::FORBIDDEN, "another token or role");
     }
-    let keys = next();
     let body = format!(
         "<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
          <AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>{}</AccessKeyId>\
@@ -167,7 +163,7 @@ fn web_identity<'k>(question: &Question, next: impl FnOnce() -> &'k TemporaryKey
 }
 
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-metadata-security-credentials.html>
-fn instance<'k>(question: &Question, next: impl FnOnce() -> &'k TemporaryKeys) -> Said {
+fn instance(question: &Question, keys: &TemporaryKeys) -> Said {
     let has_session = question.header("x-aws-ec2-metadata-token") == SESSION;
     match (question.method.as_str(), question.path.as_str()) {
         ("PUT", "/latest/api/token")
@@ -178,7 +174,7 @@ fn instance<'k>(question: &Question, next: impl FnOnce() -> &'k TemporaryKeys) -
         // The first version, which answers whoever asks.
         ("GET", _) if !has_session => refused(StatusCode::UNAUTHORIZED, "no session"),
         ("GET", "/latest/meta-data/iam/security-credentials/") => text("registry"),
-        ("GET", "/latest/meta-data/iam/security-credentials/registry") => answered(&next().as_json()),
+        ("GET", "/latest/meta-data/iam/security-credentials/registry") => answered(&keys.as_json()),
         _ => refused(StatusCode::NOT_FOUND, "no such path"),
     }
 }

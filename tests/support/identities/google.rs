@@ -2,6 +2,7 @@
 //! which changes the token of another cloud or cluster for one.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use hyper::StatusCode;
 use serde_json::json;
@@ -55,7 +56,13 @@ impl Google {
                 environment.push(("GOOGLE_APPLICATION_CREDENTIALS", file.display().to_string()));
             }
         }
-        Identity { environment, configuration: String::new(), asked, _issuer: Some(issuer) }
+        Identity {
+            environment,
+            configuration: String::new(),
+            asked,
+            renewed: Arc::default(),
+            _issuer: Some(issuer),
+        }
     }
 
     fn say(self, question: &Question) -> Said {

@@ -2,6 +2,7 @@
 //! the machine. Their tokens are good for Azurite, which looks at what they claim and not at who signed them.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
@@ -58,6 +59,7 @@ impl Microsoft {
                 environment: vec![("IDENTITY_ENDPOINT", endpoint), ("IDENTITY_HEADER", SECRET.to_owned())],
                 configuration: "    credentials:\n      type: default_credentials\n".to_owned(),
                 asked,
+                renewed: Arc::default(),
                 _issuer: Some(issuer),
             };
         }
@@ -82,7 +84,7 @@ impl Microsoft {
                 "    credentials:\n      type: default_credentials\n".to_owned()
             }
         };
-        Identity { environment, configuration, asked, _issuer: Some(issuer) }
+        Identity { environment, configuration, asked, renewed: Arc::default(), _issuer: Some(issuer) }
     }
 
     fn say(self, question: &Question) -> Said {

@@ -16,18 +16,19 @@ const SECRET_KEY: &str = "entrepot-secret";
 const HABITS: &str = "bare_etags=true&\
     breaks=a_winner_of_compare_and_swap_is_not_lost_to_an_overwrite,exactly_the_named_parts_are_taken";
 
-/// Where its gateway lies.
+/// Its gateway, or what is missing of it.
 pub(crate) fn program() -> PathBuf {
-    PathBuf::from("/usr/bin/radosgw")
+    let programs = ["/usr/bin/radosgw", "/usr/bin/ceph-osd", "/usr/bin/ceph-mon"].map(PathBuf::from);
+    let [gateway, ..] = &programs;
+    programs.iter().find(|program| !program.is_file()).unwrap_or(gateway).clone()
 }
 
 /// The command that runs all of it with its gateway on `port` of loopback and its data in `data`.
-pub(crate) fn command(data: &Path, port: u16) -> Command {
+pub(crate) fn command(data: &Path, port: u16) -> Result<Command, String> {
     let mut command = Command::new("sh");
     command.args(["-c", SCRIPT, "ceph.sh"]).arg(data).arg(port.to_string());
-    // None that is free ends it at once, and it says so.
-    command.arg(process::free_port().unwrap_or_default().to_string()).args([BUCKET, ACCESS_KEY, SECRET_KEY]);
-    command
+    command.arg(process::free_port()?.to_string()).args([BUCKET, ACCESS_KEY, SECRET_KEY]);
+    Ok(command)
 }
 
 /// What the tests are told about the one on `port`.

@@ -38,6 +38,9 @@ osd pool default pg num = 4
 osd pool default pgp num = 4
 memstore device bytes = 4294967296
 rgw data = $data/rgw
+client mount timeout = 60
+rados mon op timeout = 60
+rados osd op timeout = 60
 END
 key() {
     ceph-authtool "$data/keyring" --gen-key --name "$1" --cap mon 'allow *' --cap osd 'allow *'
@@ -55,18 +58,30 @@ start() {
     setpriv --pdeathsig TERM "$@" --conf "$data/ceph.conf" --foreground &
     pids="$pids $!"
 }
-trap 'kill $pids; wait; exit 0' TERM
+# The gateway first, and the monitor last: each needs the others to end well.
+stop() {
+    for pid in $(for pid in $pids; do echo "$pid"; done | tac); do
+        kill "$pid" 2> /dev/null || continue
+        wait "$pid" || :
+    done
+    exit 0
+}
+trap stop TERM
+# So that one that does not come back dies with us, and not after us.
+run() {
+    setpriv --pdeathsig KILL timeout 60 "$@"
+}
 
-ceph-mon --conf "$data/ceph.conf" --mkfs --id a --monmap "$data/monmap"
+run ceph-mon --conf "$data/ceph.conf" --mkfs --id a --monmap "$data/monmap"
 start ceph-mon --id a
-ceph --conf "$data/ceph.conf" --connect-timeout 60 osd new "$disk" 0
-ceph-osd --conf "$data/ceph.conf" --id 0 --mkfs --osd-uuid "$disk"
+run ceph --conf "$data/ceph.conf" osd new "$disk" 0
+run ceph-osd --conf "$data/ceph.conf" --id 0 --mkfs --osd-uuid "$disk"
 start ceph-osd --id 0
-radosgw-admin --conf "$data/ceph.conf" user create --uid entrepot --display-name entrepot \
+run radosgw-admin --conf "$data/ceph.conf" user create --uid entrepot --display-name entrepot \
     --access-key "$access" --secret-key "$secret"
 start radosgw --name client.admin --rgw-frontends "beast endpoint=127.0.0.1:$gateway"
 # Nothing but a signed request makes a bucket.
-curl --silent --show-error --fail --retry 60 --retry-delay 1 --retry-all-errors --output /dev/null \
+run curl --silent --show-error --fail --retry 60 --retry-delay 1 --retry-all-errors --output /dev/null \
     --aws-sigv4 aws:amz:us-east-1:s3 --user "$access:$secret" \
     --header 'x-amz-content-sha256: UNSIGNED-PAYLOAD' --request PUT "http://127.0.0.1:$gateway/$bucket"
 touch "$data/ready"

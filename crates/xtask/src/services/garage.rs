@@ -23,12 +23,11 @@ pub(crate) fn program() -> PathBuf {
 }
 
 /// The command that runs it on `port` of loopback with its data in `data`.
-pub(crate) fn command(data: &Path, port: u16) -> Command {
+pub(crate) fn command(data: &Path, port: u16) -> Result<Command, String> {
     let mut command = Command::new("sh");
     command.args(["-c", SCRIPT, "garage.sh"]).arg(program()).arg(data).arg(port.to_string());
-    // None that is free ends it at once, and it says so.
-    command.arg(process::free_port().unwrap_or_default().to_string()).args([BUCKET, ACCESS_KEY, SECRET_KEY]);
-    command
+    command.arg(process::free_port()?.to_string()).args([BUCKET, ACCESS_KEY, SECRET_KEY]);
+    Ok(command)
 }
 
 /// What the tests are told about the one on `port`.

@@ -24,7 +24,7 @@ garage() {
 # Whoever starts this may end without telling; then the server is told.
 RUST_LOG=warn setpriv --pdeathsig TERM "$program" --config "$data/garage.toml" server &
 server=$!
-trap 'kill $server; wait; exit 0' TERM
+trap 'kill $server || :; wait $server || :; exit 0' TERM
 until garage status > /dev/null 2>&1; do
     kill -0 "$server"
     sleep 0.1

@@ -29,7 +29,7 @@ pub(crate) struct Store {
     pub(crate) name: &'static str,
     program: fn() -> PathBuf,
     /// Runs it with its data in a directory, on a port of loopback.
-    command: fn(&Path, u16) -> Command,
+    command: fn(&Path, u16) -> Result<Command, String>,
     ready: Ready,
     make_bucket: Bucket,
     /// The variable that names it to the tests.
@@ -66,7 +66,7 @@ pub(crate) const STORES: &[Store] = &[
     Store {
         name: "minio",
         program: || workspace::tools().join("bin/minio"),
-        command: minio,
+        command: |data, port| Ok(minio(data, port)),
         ready: Ready::Answers("/minio/health/ready"),
         make_bucket: Bucket::Directory,
         variable: "ENTREPOT_TEST_S3",
@@ -75,7 +75,7 @@ pub(crate) const STORES: &[Store] = &[
     Store {
         name: "moto",
         program: || python::path("moto_server"),
-        command: moto,
+        command: |_, port| Ok(moto(port)),
         ready: Ready::Answers("/moto-api/data.json"),
         make_bucket: Bucket::Put,
         variable: "ENTREPOT_TEST_S3_SECOND",
@@ -104,7 +104,7 @@ pub(crate) const STORES: &[Store] = &[
     Store {
         name: "fake-gcs-server",
         program: || workspace::tools().join("bin/fake-gcs-server"),
-        command: fake_gcs,
+        command: |_, port| Ok(fake_gcs(port)),
         ready: Ready::Answers(GCS_BUCKETS),
         make_bucket: Bucket::Json,
         variable: "ENTREPOT_TEST_GCS_JSON",
@@ -113,7 +113,7 @@ pub(crate) const STORES: &[Store] = &[
     Store {
         name: "azurite",
         program: azurite::program,
-        command: |data, port| azurite::command(data, port, None),
+        command: |data, port| Ok(azurite::command(data, port, None)),
         ready: Ready::Answers("/"),
         make_bucket: Bucket::None,
         variable: azurite::KEYED,
@@ -122,7 +122,7 @@ pub(crate) const STORES: &[Store] = &[
     Store {
         name: "azurite-https",
         program: azurite::program,
-        command: |data, port| azurite::command(data, port, Some(&azurite::Certificate::below(data))),
+        command: |data, port| Ok(azurite::command(data, port, Some(&azurite::Certificate::below(data)))),
         ready: Ready::Listens,
         make_bucket: Bucket::None,
         variable: azurite::TOKENED,
@@ -172,13 +172,13 @@ fn minio(data: &Path, port: u16) -> Command {
     command
 }
 
-fn moto(_: &Path, port: u16) -> Command {
+fn moto(port: u16) -> Command {
     let mut command = Command::new(python::path("moto_server"));
     command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
     command
 }
 
-fn fake_gcs(_: &Path, port: u16) -> Command {
+fn fake_gcs(port: u16) -> Command {
     let mut command = Command::new(workspace::tools().join("bin/fake-gcs-server"));
     command.args(["-scheme", "http", "-host", "127.0.0.1", "-port", &port.to_string()]);
     // By this name it knows what it is asked for by the XML API.
@@ -216,7 +216,7 @@ impl Store {
     }
 
     fn start_at(&self, home: PathBuf, port: u16) -> Result<Running, String> {
-        let failed = |error: io::Error| format!("{} cannot be started: {error}", self.name);
+        let failed = |error: String| format!("{} cannot be started: {error}", self.name);
         let mut running = Running {
             child: self.spawn(&home, port).map_err(failed)?,
             home,
@@ -245,15 +245,28 @@ impl Store {
         }
     }
 
-    fn spawn(&self, home: &Path, port: u16) -> io::Result<Child> {
+    fn spawn(&self, home: &Path, port: u16) -> Result<Child, String> {
+        let log = self.prepare(home).map_err(|error| error.to_string())?;
+        let wanted = (self.command)(&home.join("data"), port)?;
+        Self::run(&wanted, home, log).map_err(|error| error.to_string())
+    }
+
+    /// An empty place for its data, and a file for what it says.
+    fn prepare(&self, home: &Path) -> io::Result<File> {
         let data = home.join("data");
+        // A run that was killed may have left some on this port.
+        if data.exists() {
+            fs::remove_dir_all(&data)?;
+        }
         fs::create_dir_all(match self.make_bucket {
             Bucket::Directory => data.join(BUCKET),
-            Bucket::Put | Bucket::Json | Bucket::None => data.clone(),
+            Bucket::Put | Bucket::Json | Bucket::None => data,
         })?;
-        let log = File::create(log(home))?;
-        // `setpriv` becomes the server, and has it ended should we be killed.
-        let wanted = (self.command)(&data, port);
+        File::create(log(home))
+    }
+
+    /// `setpriv` becomes the server, and has it ended should we be killed.
+    fn run(wanted: &Command, home: &Path, log: File) -> io::Result<Child> {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "TERM"]).arg(wanted.get_program()).args(wanted.get_args());
         command.envs(wanted.get_envs().filter_map(|(name, value)| Some((name, value?)))).current_dir(home);

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 use entrepot_oci::Digest;
 use entrepot_tests::http::Client;
 use entrepot_tests::identities::{Amazon, Google, Microsoft, TemporaryKeys};
@@ -47,6 +49,18 @@ fn said<'u>(url: &'u str, name: &str) -> &'u str {
     let query = url.split_once('?').expect("a signed URL has a query").1;
     let value = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
     value.unwrap_or_else(|| panic!("no {name} in {url}"))
+}
+
+/// When a presigned URL of S3's ends.
+fn end_of(url: &str) -> SystemTime {
+    let date = said(url, "X-Amz-Date");
+    let (day, time) = date.split_once('T').expect("20261122T064447Z");
+    let (year, month, day) = (&day[..4], &day[4..6], &day[6..]);
+    let (hour, minute, second) = (&time[..2], &time[2..4], &time[4..6]);
+    let text = format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z");
+    let begin = DateTime::from_str(&text, Format::DateTime).expect("a date");
+    let begin = SystemTime::try_from(begin).expect("it is past 1970");
+    begin + Duration::from_secs(said(url, "X-Amz-Expires").parse().expect("a number of seconds"))
 }
 
 /// A registry that finds keys of the main S3 this way, and what came of it.
@@ -110,8 +124,7 @@ fn keys_near_their_end_are_renewed_and_their_urls_end_with_them() {
         |url: &str, keys: &TemporaryKeys| said(url, "X-Amz-Credential").starts_with(&keys.access_key);
     let location = location.expect("it is redirected");
     assert!(signed_by(&location, &first), "{location}");
-    let seconds: u64 = said(&location, "X-Amz-Expires").parse().expect("a number of seconds");
-    assert!(seconds <= 120, "{location}");
+    assert!(end_of(&location) <= SystemTime::now() + Duration::from_secs(120), "{location}");
     identity.renew();
     // The registry asks again half a minute after it asked and got nothing new.
     let end = Instant::now() + Duration::from_secs(60);

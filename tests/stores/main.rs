@@ -3,6 +3,7 @@
 //!
 //! The environment names the stores; a test that has none says so and is skipped.
 
+mod doctor;
 mod habits;
 mod identities;
 mod journey;

@@ -33,6 +33,16 @@ pub enum Storage {
     Object(ObjectStore),
 }
 
+impl Storage {
+    /// What a registry on it has to find in its environment.
+    fn environment(&self) -> Environment {
+        match self {
+            Self::Object(store) => store.environment(),
+            Self::Memory | Self::Directory(_) => Vec::new(),
+        }
+    }
+}
+
 /// A running server. Killed when dropped; what it wrote to its log is shown if the test is failing.
 #[derive(Debug)]
 pub struct Server {
@@ -62,10 +72,7 @@ impl Server {
         let (address, debug) = (free_address(), free_address());
         let configuration = configuration(home, storage, address, debug, more);
         fs::write(home.join("config.yml"), configuration).expect("the configuration can be written");
-        let environment = match storage {
-            Storage::Object(store) => store.environment(),
-            Storage::Memory | Storage::Directory(_) => Vec::new(),
-        };
+        let environment = storage.environment();
         (spawn(home, &environment), [address, debug], environment)
     }
 
@@ -172,12 +179,29 @@ pub fn last_lines(text: &str, count: usize) -> String {
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
+/// What `entrepot doctor` says of a storage, and whether it ended well.
+pub fn doctor(home: &Path, storage: &Storage, more: &str) -> (bool, String) {
+    fs::create_dir_all(home).expect("a directory can be made");
+    let configuration = configuration(home, storage, free_address(), free_address(), more);
+    fs::write(home.join("config.yml"), configuration).expect("the configuration can be written");
+    let output = command("doctor", home, &storage.environment()).stdin(Stdio::null()).output();
+    let output = output.expect("the program can be run");
+    (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 fn spawn(home: &Path, environment: &[(&str, String)]) -> Child {
     let log = File::options().create(true).append(true).open(home.join("server.log"));
     let log = log.expect("the log can be opened");
     let errors = log.try_clone().expect("a file can be shared");
+    let mut command = command("serve", home, environment);
+    command.stdin(Stdio::null()).stdout(log).stderr(errors);
+    command.spawn().unwrap_or_else(|error| panic!("{} does not start: {error}", binary().display()))
+}
+
+/// The program, on the configuration in `home`.
+fn command(what: &str, home: &Path, environment: &[(&str, String)]) -> Command {
     let mut command = Command::new(binary());
-    command.arg("serve").arg(home.join("config.yml")).current_dir(home);
+    command.arg(what).arg(home.join("config.yml")).current_dir(home);
     // Whoever runs the tests may be somebody in a cloud.
     let clouds = ["AWS_", "AZURE_", "GOOGLE_", "GCE_", "CLOUDSDK_", "IDENTITY_", "MSI_"];
     for (name, _) in std::env::vars_os() {
@@ -187,8 +211,7 @@ fn spawn(home: &Path, environment: &[(&str, String)]) -> Child {
         }
     }
     command.envs(environment.iter().map(|(name, value)| (name, value)));
-    command.stdin(Stdio::null()).stdout(log).stderr(errors);
-    command.spawn().unwrap_or_else(|error| panic!("{} does not start: {error}", binary().display()))
+    command
 }
 
 fn configuration(

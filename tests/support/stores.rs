@@ -12,17 +12,19 @@
 //! Every [`ObjectStore`] has a root directory of its own, so that tests share a bucket without knowing of each
 //! other. What they leave there is removed with the emulator, or by the bucket's lifecycle rules.
 
-use std::collections::BTreeMap;
+mod bucket;
+
 use std::fmt::Write as _;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use entrepot_driver_azure as azure;
 use entrepot_driver_gcs as gcs;
 use entrepot_driver_s3 as s3;
 use entrepot_storage::SharedDriver;
+
+use bucket::Bucket;
 
 use crate::environment;
 use crate::identities::{GOOGLE_TOKEN, Identity, TemporaryKeys};
@@ -59,16 +61,6 @@ enum Place {
     Azure { connection: String, container: String },
     RealGcs { bucket: String },
     FakeGcs(Arc<gcs::fake::Server>),
-}
-
-/// What the variable of an S3 says.
-#[derive(Clone, Debug)]
-struct Bucket {
-    endpoint: String,
-    bucket: String,
-    access_key: String,
-    secret_key: String,
-    settings: BTreeMap<String, String>,
 }
 
 /// The fake's one bucket.
@@ -278,103 +270,6 @@ impl ObjectStore {
             let created =
                 runtime.expect("a runtime").block_on(async { self.azure().create_container().await });
             created.expect("the container can be created");
-        }
-    }
-}
-
-impl Bucket {
-    fn parse(url: &str) -> Self {
-        Self::read(url).expect("ENTREPOT_TEST_S3 is http://ACCESS:SECRET@HOST/BUCKET")
-    }
-
-    fn read(url: &str) -> Option<Self> {
-        let (scheme, rest) = url.split_once("://")?;
-        let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (credentials, place) = address.rsplit_once('@')?;
-        let (access_key, secret_key) = credentials.split_once(':')?;
-        let (host, bucket) = place.split_once('/')?;
-        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        Some(Self {
-            endpoint: format!("{scheme}://{host}"),
-            bucket: bucket.to_owned(),
-            access_key: access_key.to_owned(),
-            secret_key: secret_key.to_owned(),
-            settings: pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-        })
-    }
-
-    fn is(&self, name: &str) -> Option<bool> {
-        self.settings.get(name).map(|value| value == "true")
-    }
-
-    fn region(&self) -> &str {
-        self.settings.get("region").map_or("us-east-1", String::as_str)
-    }
-
-    fn has_checksums(&self) -> bool {
-        self.settings.get("checksum").is_none_or(|checksum| checksum != "none")
-    }
-
-    /// By STS itself, for whoever has the store's keys:
-    /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>.
-    async fn temporary_keys(&self) -> TemporaryKeys {
-        let http = aws_smithy_http_client::Builder::new().build_http();
-        let keys =
-            aws_sdk_sts::config::Credentials::new(&self.access_key, &self.secret_key, None, None, "tests");
-        let config = aws_sdk_sts::Config::builder()
-            .behavior_version(aws_sdk_sts::config::BehaviorVersion::latest())
-            .endpoint_url(&self.endpoint)
-            .region(aws_sdk_sts::config::Region::new(self.region().to_owned()))
-            .credentials_provider(keys)
-            .http_client(http)
-            .build();
-        let request = aws_sdk_sts::Client::from_conf(config)
-            .assume_role()
-            .role_arn("arn:aws:iam::123456789012:role/registry")
-            .role_session_name("tests")
-            .send();
-        let answer = request.await.expect("the store has an STS");
-        let keys = answer.credentials.expect("credentials");
-        TemporaryKeys {
-            access_key: keys.access_key_id,
-            secret_key: keys.secret_access_key,
-            session_token: keys.session_token,
-            life: Duration::from_secs(3600),
-        }
-    }
-
-    fn configuration(&self, with_keys: bool) -> String {
-        let place =
-            [("bucket", &*self.bucket), ("region", self.region()), ("regionendpoint", &self.endpoint)];
-        let keys = [("accesskey", &*self.access_key), ("secretkey", &self.secret_key)];
-        let mut text = section("s3", &[&place[..], if with_keys { &keys } else { &[] }].concat());
-        let flags = [
-            ("forcepathstyle", Some(self.is("path_style").unwrap_or(true))),
-            ("conditionaldelete", self.is("conditional_delete")),
-            ("bareetags", self.is("bare_etags")),
-            ("uniformparts", self.is("uniform_parts")),
-            ("checksums", Some(self.has_checksums())),
-        ];
-        for (key, value) in flags {
-            if let Some(value) = value {
-                writeln!(text, "    {key}: {value}").expect("a string takes text");
-            }
-        }
-        text
-    }
-
-    fn settings(&self, root: &str) -> s3::Config {
-        let keys = s3::StaticCredentials::new(&self.access_key, &self.secret_key, None);
-        s3::Config {
-            endpoint: Some(self.endpoint.clone()),
-            force_path_style: self.is("path_style").unwrap_or(true),
-            credentials: s3::CredentialSource::Static(keys),
-            conditional_delete: self.is("conditional_delete"),
-            bare_etags: self.is("bare_etags").unwrap_or(false),
-            uniform_parts: self.is("uniform_parts").unwrap_or(false),
-            checksum: if self.has_checksums() { s3::Checksum::Crc32c } else { s3::Checksum::None },
-            root_directory: root.to_owned(),
-            ..s3::Config::new(&self.bucket, self.region())
         }
     }
 }

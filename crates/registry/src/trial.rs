@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use entrepot_domain::layout;
 use entrepot_domain::ports::{Entropy, System};
 use entrepot_storage::decorate::Alone;
-use entrepot_storage::probe::{self, ClockOffset, Promise, Report};
+use entrepot_storage::probe::{self, Check, ClockOffset, Outcome, Promise, Report};
 use entrepot_storage::{SharedDriver, StorageDriverExt};
 
 use crate::config::{self, ConditionalWrites};
@@ -172,7 +172,7 @@ fn judge(wanted: ConditionalWrites, report: &Report, store: SharedDriver) -> Res
             Ok(store)
         }
         (false, ConditionalWrites::Required) => {
-            let hint = if refuses_quotes(&store, report) { BARE_ETAGS } else { "" };
+            let hint = if refuses_quotes(store.name(), report) { BARE_ETAGS } else { "" };
             Err(Refusal::Unfit { store: store.to_string(), broken: broken.join("; "), hint })
         }
         (false, ConditionalWrites::AssumeSingleReplica) => {
@@ -186,11 +186,11 @@ fn judge(wanted: ConditionalWrites, report: &Report, store: SharedDriver) -> Res
     }
 }
 
-/// Whether `store` looks like one of those that compare an ETag with its quotes: conditions hold but for the
-/// one that names a version.
-fn refuses_quotes(store: &SharedDriver, report: &Report) -> bool {
-    let names = |promise| report.broken(&SHARED).any(|check| check.promise == promise);
-    store.name() == "s3" && names(Promise::ReplaceUnchanged) && !names(Promise::CreateOnce)
+/// Whether a store of this driver looks like one of those that compare an ETag with its quotes: it refuses a put
+/// over the version that is there.
+fn refuses_quotes(driver: &str, report: &Report) -> bool {
+    let refused = |check: &Check| check.outcome == Outcome::Broken(probe::PRESENT_REFUSED.to_owned());
+    driver == "s3" && report.broken(&[Promise::ReplaceUnchanged]).any(refused)
 }
 
 #[cfg(test)]
@@ -229,6 +229,22 @@ mod tests {
         assert!(message.contains("a put-if-absent over an object is answered with success"), "{message}");
         assert!(message.contains("storage.conditionalwrites: assume-single-replica"), "{message}");
         assert_eq!(memory.keys(), [], "nothing is left");
+    }
+
+    #[test]
+    fn the_setting_for_bare_etags_is_named_where_it_may_help() {
+        let report = |flaw| {
+            let store = Flawed::shared(MemoryDriver::new(), flaw);
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(probe::at_start(&store, "probe/1/", SystemTime::now))
+        };
+
+        let (refused, ignored) = (report(Flaw::RefusesIfMatch), report(Flaw::IgnoresIfMatch));
+
+        assert!(refuses_quotes("s3", &refused));
+        assert!(!refuses_quotes("azure", &refused));
+        assert!(!refuses_quotes("s3", &ignored));
     }
 
     #[test]

@@ -23,6 +23,7 @@ use futures_util::future::join_all;
 
 use crate::SharedDriver;
 
+pub use conditions::PRESENT_REFUSED;
 pub use report::{Check, ClockOffset, Outcome, Promise, Report};
 
 use ground::{Depth, Ground, Tried};

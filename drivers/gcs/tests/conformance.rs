@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use entrepot_driver_gcs::GcsDriver;
 use entrepot_driver_gcs::fake::{Options, Server};
-use entrepot_storage::conformance::Subject;
-use entrepot_storage::decorate::{Effect, Fault, Operation, Retry, RetryPolicy, Rule};
-use entrepot_storage::{ErrorKind, SharedDriver};
+use entrepot_storage::SharedDriver;
+use entrepot_storage::conformance::{Subject, unreliable};
 
 fn server() -> Server {
     Server::start(Options::new("images")).expect("a port is free")
@@ -30,41 +29,11 @@ mod on_the_fake {
 }
 
 mod on_the_fake_through_failures_that_are_retried {
-    use super::{Arc, Effect, ErrorKind, Fault, Operation, Retry, RetryPolicy, Rule, SharedDriver, Subject};
-
-    /// Every fifth call or so fails before it is applied, and what may be repeated without a trace loses its
-    /// answer as often. Conditional writes are left out of the second, because callers settle those, which the
-    /// cases do not; and so are beginnings, whose lost uploads would be listed.
-    const SAFE: [Operation; 7] = [
-        Operation::Stat,
-        Operation::Get,
-        Operation::List,
-        Operation::UploadPart,
-        Operation::UploadComplete,
-        Operation::UploadAbort,
-        Operation::DeleteMany,
-    ];
-
-    fn through(driver: SharedDriver, seed: u64) -> SharedDriver {
-        let fault = Fault::new(driver, "tester", seed);
-        let lost = ErrorKind::Backend { retryable: true };
-        let busy = ErrorKind::Throttled { retry_after: None };
-        fault.controls().add(Rule::new(Effect::FailBefore(busy)).with_probability(0.2));
-        let rule = SAFE.into_iter().fold(Rule::new(Effect::FailAfter(lost)), Rule::on);
-        fault.controls().add(rule.with_probability(0.2));
-        let policy = RetryPolicy {
-            attempts: 30,
-            first_pause: std::time::Duration::from_millis(1),
-            longest_pause: std::time::Duration::from_millis(5),
-            budget: 100_000,
-            ..RetryPolicy::default()
-        };
-        Arc::new(Retry::new(Arc::new(fault), policy))
-    }
+    use super::{Subject, unreliable};
 
     async fn subject() -> Subject {
         let server = super::server();
-        let open = async |seed| through(super::open(&server, "").await, seed);
+        let open = async |seed| unreliable(super::open(&server, "").await, seed);
         Subject::new(open(1).await).with_second(open(2).await).keeping(server)
     }
 

@@ -50,6 +50,10 @@ fn finding(policy: ConditionalWrites, report: &Report, check: &Check) -> Finding
     };
     let remedy = match outcome {
         Outcome::Unknown(_) => "look at the failure; it may be a missing permission",
+        Outcome::Broken(what) if what == probe::PRESENT_REFUSED => {
+            "on Ceph and DigitalOcean Spaces write `storage.s3.bareetags: true`; else use a release of the store \
+             that honours conditional writes"
+        }
         _ => remedy(*promise),
     };
     Finding { severity, subject: subject.into(), state: outcome.to_string(), remedy: remedy.into() }
@@ -79,12 +83,7 @@ fn severity(policy: ConditionalWrites, promise: Promise, clock: Option<ClockOffs
 
 const fn remedy(promise: Promise) -> &'static str {
     match promise {
-        Promise::ReplaceUnchanged => {
-            "use a store or a release of it that honours conditional writes; on Ceph and DigitalOcean Spaces \
-             write `storage.s3.bareetags: true`; or write `storage.conditionalwrites: assume-single-replica` and \
-             never run two processes"
-        }
-        Promise::CreateOnce | Promise::OneWinner => {
+        Promise::CreateOnce | Promise::ReplaceUnchanged | Promise::OneWinner => {
             "use a store or a release of it that honours conditional writes; or write \
              `storage.conditionalwrites: assume-single-replica` and never run two processes"
         }

@@ -11,6 +11,7 @@
 mod cases;
 mod conditions;
 mod deletes;
+mod failing;
 mod listing;
 mod objects;
 mod preparing;
@@ -20,6 +21,7 @@ mod trial;
 mod uploads;
 
 pub use cases::CASES;
+pub use failing::{asking_again, unreliable};
 pub use trial::{Subject, Trial, run};
 
 use std::pin::Pin;

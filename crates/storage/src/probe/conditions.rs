@@ -44,6 +44,10 @@ pub(super) async fn replace_unchanged(ground: &Ground<'_>) -> Tried {
     }
 }
 
+/// What is said of a store that refuses a put over the very version it names: it may compare versions in another
+/// form than it tells them in.
+pub const PRESENT_REFUSED: &str = "a put over the version that is there is refused";
+
 /// Replaces the version that is there, which has to succeed.
 async fn replace(
     ground: &Ground<'_>,
@@ -56,7 +60,7 @@ async fn replace(
         Err(error) if error.is_lost_condition() => match ground.store.read(key).await? {
             // It was repeated after a lost answer, and met itself.
             Some((found, _)) if found == content => Err(error.into()),
-            _ => broken("a put over the version that is there is refused"),
+            _ => broken(PRESENT_REFUSED),
         },
         Err(error) => Err(error.into()),
     }

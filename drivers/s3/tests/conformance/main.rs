@@ -8,11 +8,9 @@ mod presigned;
 mod server;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use entrepot_storage::SharedDriver;
-use entrepot_storage::conformance::Subject;
-use entrepot_storage::decorate::{Retry, RetryPolicy};
+use entrepot_storage::conformance::{Subject, asking_again, unreliable};
 use server::{CEPH, FIRST, GARAGE, SECOND, Server};
 
 /// Two drivers with connections of their own, as two processes have.
@@ -85,34 +83,13 @@ macro_rules! on_one_that_wants_to_be_asked_again {
 on_one_that_wants_to_be_asked_again!(ceph, CEPH);
 on_one_that_wants_to_be_asked_again!(garage, GARAGE);
 
-fn asking_again(driver: SharedDriver) -> SharedDriver {
-    let first_pause = Duration::from_millis(1);
-    Arc::new(Retry::new(
-        driver,
-        RetryPolicy { attempts: 20, first_pause, budget: 100_000, ..RetryPolicy::default() },
-    ))
-}
-
-mod failing_before {
-    use entrepot_storage::ErrorKind;
-    use entrepot_storage::decorate::{Effect, Fault, Rule};
-
+mod through_failures_that_are_retried {
     use super::*;
-
-    /// A third of all calls fails before the store sees it.
-    async fn unreliable(server: &Server, actor: &str, seed: u64) -> SharedDriver {
-        let fault = Fault::new(Arc::new(server.open().await), actor, seed);
-        let throttled = ErrorKind::Throttled { retry_after: Some(Duration::from_millis(1)) };
-        fault.controls().add(Rule::new(Effect::FailBefore(throttled)).with_probability(0.3));
-        asking_again(Arc::new(fault))
-    }
 
     async fn store() -> Option<Subject> {
         let server = server::named(FIRST)?;
-        Some(
-            Subject::new(unreliable(&server, "one", 1).await)
-                .with_second(unreliable(&server, "other", 2).await),
-        )
+        let open = async |seed| unreliable(Arc::new(server.open().await), seed);
+        Some(Subject::new(open(1).await).with_second(open(2).await))
     }
 
     entrepot_storage::conformance_tests!(store);

@@ -40,7 +40,7 @@ pub(crate) enum Source {
     Cargo,
     /// Servers the storage drivers are tried on, by Go, pip and npm.
     Stores,
-    /// More of them, for the drivers' own suites only: by apt, Go and Cargo.
+    /// More of them, for the step that is about stores alone: by apt, Go and Cargo.
     FurtherStores,
     /// The one of them the benchmark uses, by Go.
     MainStore,

@@ -23,7 +23,7 @@
 //! | `rootdirectory` | `root_directory` | the directory everything lies below | the container's top |
 //! | `skipverify` | `skip_verify` | takes any certificate of the account; never of the issuer of tokens | off |
 //! | `chunksize` | `block_size` | the preferred size of a block, up to 4000 MiB | 8 MiB |
-//! | – | `parallel` | blocks of one upload in flight at once | 4 |
+//! | – | `parallel` | blocks of one upload in flight at once, at most; the registry sends two | 4 |
 //! | `AZURE_AUTHORITY_HOST` in the environment | `authority_host` | who issues tokens, on https | by the realm |
 //! | `max_retries`, `retry_delay` | same | distribution polls its copies with them; nothing is copied here, so they mean nothing | 5, 100 ms |
 //!
@@ -64,7 +64,7 @@
 //! # What is verified where
 //!
 //! On Azurite 3.37, by the tests: the whole contract with an account key, below a root directory, with
-//! failures that are retried, and with tokens over https; refused conditions; checksums; both kinds of
+//! failures that are retried, and with tokens over https; refused conditions; both kinds of
 //! signed URL with and without ranges, changed and ended; that no log holds a secret.
 //! By the binary (`tests/stores/{journey,identities}.rs`): push, redirected pull and delete, with a key, and over
 //! https with tokens for a client secret, for a workload identity and for a managed identity, from imitations of

@@ -35,7 +35,8 @@
 //! |---|---|---|
 //! | `bucket` | the bucket | – |
 //! | `keyfile` | a JSON file with credentials: a service account's key, workload identity federation, an impersonation | – |
-//! | `credentials` | the fields of such a file | – |
+//! | `credentials` | the fields of a service account's key | – |
+//! | `anonymous` | nobody, for emulators | `false` |
 //! | (neither) | Application Default Credentials: `GOOGLE_APPLICATION_CREDENTIALS`, gcloud's file, the metadata server (GCE, GKE workload identity) | |
 //! | `rootdirectory` | where below the bucket everything lies | the top |
 //! | `chunksize` | bytes of a part, 5 MiB to 5 GiB | 16 MiB |

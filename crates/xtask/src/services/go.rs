@@ -104,7 +104,7 @@ pub(super) const STORES: &[Tool] = &[Tool {
     may_be_refused: true,
 }];
 
-/// And one for the drivers' own suites only.
+/// And one for the step that is about stores alone.
 pub(super) const FURTHER_STORES: &[Tool] = &[Tool {
     program: "fake-gcs-server",
     package: "github.com/fsouza/fake-gcs-server",

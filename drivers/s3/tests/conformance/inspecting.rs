@@ -15,8 +15,9 @@ async fn a_bucket_that_may_be_used_has_no_faults_and_nothing_left_in_it() {
 
         let findings = driver.inspect().await;
 
-        // A fresh bucket has no rule that cleans up unfinished uploads.
-        assert_eq!(worst(&findings), Some(Severity::Warning), "{variable}: {findings:#?}");
+        // A fresh bucket has no rule that cleans up unfinished uploads; an account of somebody's may not let us
+        // see whether it has.
+        assert!(worst(&findings) < Some(Severity::Fault), "{variable}: {findings:#?}");
         let permissions = findings.iter().find(|finding| finding.subject == "permissions");
         let severity = permissions.map(|finding| finding.severity);
         assert_eq!(severity, Some(Severity::Note), "{variable}: {findings:#?}");
@@ -27,7 +28,9 @@ async fn a_bucket_that_may_be_used_has_no_faults_and_nothing_left_in_it() {
 #[tokio::test]
 async fn a_bucket_that_is_not_there_is_one_fault_with_a_remedy() {
     for (variable, mut server) in server::each() {
-        server.config.bucket = "no-such-bucket".into();
+        // All of AWS shares one room of names.
+        server.config.bucket =
+            format!("entrepot-no-such-bucket-{:08x}", getrandom::u32().expect("randomness"));
 
         let findings = server.open().await.inspect().await;
 

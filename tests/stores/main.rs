@@ -1,6 +1,6 @@
 //! The real binary over object stores: an image's way there and back over each, who the registry is without a
-//! key, what it says of a store that is not fit or needs a setting, and over the main one large blobs and
-//! uploads over replicas that are killed.
+//! key, where it sends whom, what it says of a store that is not fit or needs a setting, and over the main one
+//! large blobs and uploads over replicas that are killed.
 //!
 //! The environment names the stores; a test that has none says so and is skipped.
 
@@ -10,6 +10,7 @@ mod identities;
 mod journey;
 mod killed;
 mod large;
+mod rules;
 mod sender;
 mod storage;
 

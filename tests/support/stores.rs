@@ -47,6 +47,8 @@ pub struct ObjectStore {
     place: Place,
     root: String,
     redirects: bool,
+    /// More of `storage.redirect`, in YAML.
+    rules: String,
     /// Where it is asked instead of at its own address.
     through: Option<SocketAddr>,
     /// Where pulls are sent instead of to its own address.
@@ -107,6 +109,7 @@ impl ObjectStore {
             place,
             root: format!("e2e-{}", random()),
             redirects: true,
+            rules: String::new(),
             through: None,
             pulls_through: None,
             identity: None,
@@ -140,6 +143,12 @@ impl ObjectStore {
             bucket.settings.remove(setting);
         }
         self
+    }
+
+    /// Pulls are sent where these lines of `storage.redirect` say, indented by four.
+    #[must_use]
+    pub fn ruled(self, rules: &str) -> Self {
+        Self { rules: rules.to_owned(), ..self }
     }
 
     /// Another new place in the same store.
@@ -212,7 +221,7 @@ impl ObjectStore {
             text.push_str("  conditionalwrites: assume-single-replica\n");
         }
         writeln!(text, "  redirect:\n    disable: {}", !self.redirects).expect("a string takes text");
-        text
+        text + &self.rules
     }
 
     /// What a registry's environment has to say for it.

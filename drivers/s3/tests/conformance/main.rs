@@ -2,6 +2,7 @@
 //! and with failures that are retried.
 
 mod canned;
+mod damaged;
 mod inspecting;
 mod measuring;
 mod presigned;

@@ -36,12 +36,16 @@ pub(crate) struct Server {
     breaks: Vec<String>,
 }
 
+pub(crate) fn skip(why: &str) {
+    println!("skipped: {why}");
+}
+
 /// The server that `variable` names; says so and answers `None` where it names none.
 pub(crate) fn named(variable: &str) -> Option<Server> {
     #[expect(clippy::disallowed_methods, reason = "a test, not the registry")]
     let url = std::env::var(variable).ok().filter(|url| !url.is_empty());
     if url.is_none() {
-        println!("skipped: {variable} is not set");
+        skip(&format!("{variable} is not set; `cargo xtask test --only stores` starts a server for it"));
     }
     url.map(|url| Server::parse(&url).unwrap_or_else(|| panic!("{variable} is not such a URL")))
 }

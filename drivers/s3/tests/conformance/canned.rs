@@ -6,14 +6,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
-use entrepot_driver_s3::{Config, CredentialSource, S3Driver, StaticCredentials};
+use entrepot_driver_s3::{Config, CredentialSource, Encryption, S3Driver, StaticCredentials};
 use entrepot_storage::{ErrorKind, Key, Part, PutMode, ReadRange, StorageDriver, Upload, Version};
 use futures_util::StreamExt;
 
 const FAILED: ErrorKind = ErrorKind::Backend { retryable: true };
 
-/// A server that gives these answers, in order, to one connection each. Its thread ends with the request
-/// lines it saw.
+/// A server that gives these answers, in order, to one connection each. Its thread ends with the heads of the
+/// requests it saw.
 struct Canned {
     endpoint: String,
     thread: JoinHandle<Vec<String>>,
@@ -30,16 +30,27 @@ impl Canned {
     }
 
     async fn driver(&self) -> S3Driver {
+        self.driver_with(|_| {}).await
+    }
+
+    async fn driver_with(&self, change: impl FnOnce(&mut Config)) -> S3Driver {
         let mut config = Config::new("bucket", "us-east-1");
         config.endpoint = Some(self.endpoint.clone());
         config.force_path_style = true;
         config.credentials = CredentialSource::Static(StaticCredentials::new("AK", "secret", None));
+        change(&mut config);
         S3Driver::open(config).await.expect("the settings go together")
     }
 
-    /// What was asked. Waits until every answer was fetched.
-    fn requests(self) -> Vec<String> {
+    /// The lines and headers of what was asked. Waits until every answer was fetched.
+    fn heads(self) -> Vec<String> {
         self.thread.join().expect("the server does not panic")
+    }
+
+    /// The lines alone.
+    fn requests(self) -> Vec<String> {
+        let line = |head: String| head.lines().next().unwrap_or_default().to_owned();
+        self.heads().into_iter().map(line).collect()
     }
 }
 
@@ -63,7 +74,8 @@ fn serve(mut connection: TcpStream, answer: &str) -> String {
         }
     }
     connection.write_all(answer.as_bytes()).expect("the answer is taken");
-    String::from_utf8_lossy(&request).lines().next().unwrap_or_default().to_owned()
+    let text = String::from_utf8_lossy(&request);
+    text.split_once("\r\n\r\n").map_or(&*text, |(head, _)| head).to_owned()
 }
 
 fn answer(status: &str, headers: &str, body: &str) -> String {
@@ -167,6 +179,43 @@ async fn a_completion_that_fails_is_a_failure_or_the_upload_is_gone_as_the_store
 
         assert_eq!(outcome, Err(expected), "{is_known}");
     }
+}
+
+/// A header of a request, where it has it.
+fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
+    let pairs = head.lines().filter_map(|line| line.split_once(": "));
+    pairs.into_iter().find(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
+/// What is wished for what is written goes along with all of it, but for the storage class: small objects are
+/// records.
+#[tokio::test]
+async fn wishes_for_what_is_written_are_sent_along() {
+    let written = || answer("200 OK", "ETag: \"a\"\r\n", "");
+    let begun = "<?xml version=\"1.0\"?>\n\
+        <InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>";
+    let server = Canned::with(vec![written(), written(), answer("200 OK", "", begun)]);
+    let driver = server.driver_with(|config| {
+        config.encryption = Encryption::Kms { key_id: Some("our-key".into()) };
+        config.storage_class = Some("INTELLIGENT_TIERING".into());
+        config.object_acl = Some("bucket-owner-full-control".into());
+        config.user_agent = Some("our-registry".into());
+    });
+    let driver = driver.await;
+
+    driver.put(&key(), Bytes::from_static(b"record"), PutMode::Overwrite).await.expect("it is written");
+    driver.put(&key(), vec![0; 128 * 1024].into(), PutMode::Overwrite).await.expect("it is written");
+    driver.upload_begin(&key()).await.expect("it begins");
+
+    let heads = server.heads();
+    for head in &heads {
+        assert_eq!(header(head, "x-amz-server-side-encryption"), Some("aws:kms"), "{head}");
+        assert_eq!(header(head, "x-amz-server-side-encryption-aws-kms-key-id"), Some("our-key"), "{head}");
+        assert_eq!(header(head, "x-amz-acl"), Some("bucket-owner-full-control"), "{head}");
+        assert!(header(head, "user-agent").is_some_and(|agent| agent.starts_with("our-registry")), "{head}");
+    }
+    let classes: Vec<_> = heads.iter().map(|head| header(head, "x-amz-storage-class")).collect();
+    assert_eq!(classes, [None, Some("INTELLIGENT_TIERING"), Some("INTELLIGENT_TIERING")]);
 }
 
 #[tokio::test]

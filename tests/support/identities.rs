@@ -8,6 +8,8 @@ mod amazon;
 mod google;
 mod microsoft;
 
+use std::path::Path;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -50,11 +52,34 @@ impl Identity {
     }
 }
 
+/// Puts a file into `home`, and answers its path.
+fn file(home: &Path, name: &str, content: &str) -> String {
+    let path = home.join(name);
+    std::fs::write(&path, content).expect("a file can be written");
+    path.display().to_string()
+}
+
 /// What an issuer was asked.
 #[derive(Clone, Debug, Default)]
 struct Asked(Arc<Mutex<Vec<String>>>);
 
 impl Asked {
+    /// Has `say` answer every request to an issuer, each of which is noted.
+    fn answer<S>(&self, say: S) -> impl Fn(Request<Incoming>) -> Answering + Clone + Send + 'static
+    where
+        S: Fn(&Question) -> Answer + Clone + Send + 'static,
+    {
+        let asked = self.clone();
+        move |request| {
+            let (asked, say) = (asked.clone(), say.clone());
+            Box::pin(async move {
+                let question = Question::read(request).await;
+                asked.note(&question);
+                say(&question)
+            })
+        }
+    }
+
     fn note(&self, request: &Question) {
         let line = format!("{} {}", request.method, request.path);
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
@@ -64,6 +89,8 @@ impl Asked {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
+
+type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// A request an issuer was sent.
 struct Question {

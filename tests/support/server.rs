@@ -61,25 +61,23 @@ impl Server {
     ///
     /// `more` is appended to the configuration, in YAML.
     pub fn start(home: &Path, storage: &Storage, more: &str) -> Self {
-        let (child, [address, debug], environment) = Self::launch(home, storage, more);
-        let mut server = Self { child, address, debug, home: home.to_owned(), environment };
+        let mut server = Self::launch(home, storage, more);
         server.wait_until_ready();
         server
     }
 
-    fn launch(home: &Path, storage: &Storage, more: &str) -> (Child, [SocketAddr; 2], Environment) {
+    fn launch(home: &Path, storage: &Storage, more: &str) -> Self {
         fs::create_dir_all(home).expect("a server's directory can be made");
         let (address, debug) = (free_address(), free_address());
         let configuration = configuration(home, storage, address, debug, more);
         fs::write(home.join("config.yml"), configuration).expect("the configuration can be written");
         let environment = storage.environment();
-        (spawn(home, &environment), [address, debug], environment)
+        Self { child: spawn(home, &environment), address, debug, home: home.to_owned(), environment }
     }
 
     /// Starts a server that has to refuse its storage, waits until it ended, and answers what it said.
     pub fn refusing(home: &Path, storage: &Storage, more: &str) -> String {
-        let (child, [address, debug], environment) = Self::launch(home, storage, more);
-        let mut server = Self { child, address, debug, home: home.to_owned(), environment };
+        let mut server = Self::launch(home, storage, more);
         let end = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = server.child.try_wait().expect("a child can be asked") {

@@ -11,7 +11,7 @@ use hyper::StatusCode;
 use hyper::header::HeaderValue;
 use serde_json::{Value, json};
 
-use super::{Asked, Identity, Question, Said, into_answer, json as answered, refused, text};
+use super::{Asked, Identity, Question, Said, file, into_answer, json as answered, refused, text};
 use crate::proxy::Proxy;
 
 /// A way to credentials.
@@ -53,14 +53,9 @@ impl Amazon {
     /// go to `home`.
     pub fn with(self, keys: Vec<TemporaryKeys>, home: &Path) -> Identity {
         let first = keys.first().expect("keys to hand out").clone();
-        let file = |name: &str, content: &str| {
-            let path = home.join(name);
-            std::fs::write(&path, content).expect("a file can be written");
-            path.display().to_string()
-        };
         let asked = Asked::default();
         let renewed = Arc::new(AtomicUsize::new(0));
-        let issuer = self.is_asked().then(|| self.issuer(keys, asked.clone(), Arc::clone(&renewed)));
+        let issuer = self.is_asked().then(|| self.issuer(keys, &asked, Arc::clone(&renewed)));
         let address =
             issuer.as_ref().map(|issuer| format!("http://{}", issuer.address())).unwrap_or_default();
         let mut environment = match self {
@@ -75,18 +70,18 @@ impl Amazon {
                     first.access_key, first.secret_key, first.session_token
                 );
                 vec![
-                    ("AWS_SHARED_CREDENTIALS_FILE", file("credentials", &profile)),
+                    ("AWS_SHARED_CREDENTIALS_FILE", file(home, "credentials", &profile)),
                     ("AWS_PROFILE", "registry".to_owned()),
                 ]
             }
             Self::WebIdentity => vec![
-                ("AWS_WEB_IDENTITY_TOKEN_FILE", file("web-identity", POD_TOKEN)),
+                ("AWS_WEB_IDENTITY_TOKEN_FILE", file(home, "web-identity", POD_TOKEN)),
                 ("AWS_ROLE_ARN", ROLE.to_owned()),
                 ("AWS_ENDPOINT_URL_STS", address),
             ],
             Self::PodIdentity => vec![
                 ("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{address}/v1/credentials")),
-                ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", file("pod-identity", POD_TOKEN)),
+                ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", file(home, "pod-identity", POD_TOKEN)),
             ],
             Self::Container => vec![
                 ("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{address}/v2/credentials/task")),
@@ -106,22 +101,18 @@ impl Amazon {
         !matches!(self, Self::Environment | Self::Profile)
     }
 
-    fn issuer(self, keys: Vec<TemporaryKeys>, asked: Asked, renewed: Arc<AtomicUsize>) -> Proxy {
+    fn issuer(self, keys: Vec<TemporaryKeys>, asked: &Asked, renewed: Arc<AtomicUsize>) -> Proxy {
         let keys = Arc::new(keys);
-        Proxy::start("issuer", move |request| {
-            let (keys, renewed, asked) = (Arc::clone(&keys), Arc::clone(&renewed), asked.clone());
-            async move {
-                let question = Question::read(request).await;
-                asked.note(&question);
-                let index = renewed.load(Ordering::SeqCst).min(keys.len() - 1);
-                let mut answer = into_answer(self.say(&question, &keys[index]));
-                if question.method == "PUT" {
-                    let name = "x-aws-ec2-metadata-token-ttl-seconds";
-                    answer.headers_mut().insert(name, HeaderValue::from_static("21600"));
-                }
-                answer
+        let answer = asked.answer(move |question| {
+            let index = renewed.load(Ordering::SeqCst).min(keys.len() - 1);
+            let mut answer = into_answer(self.say(question, &keys[index]));
+            if question.method == "PUT" {
+                let name = "x-aws-ec2-metadata-token-ttl-seconds";
+                answer.headers_mut().insert(name, HeaderValue::from_static("21600"));
             }
-        })
+            answer
+        });
+        Proxy::start("issuer", answer)
     }
 
     fn say(self, question: &Question, keys: &TemporaryKeys) -> Said {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use serde_json::json;
 
-use super::{Asked, Identity, Question, Said, into_answer, json as answered, refused, text};
+use super::{Asked, Identity, Question, Said, file, into_answer, json as answered, refused, text};
 use crate::proxy::Proxy;
 
 /// A way to tokens.
@@ -30,30 +30,21 @@ impl Google {
     /// A registry that gets its token this way. Files go to `home`.
     pub fn with(self, home: &Path) -> Identity {
         let asked = Asked::default();
-        let noted = asked.clone();
-        let issuer = Proxy::start("issuer", move |request| {
-            let noted = noted.clone();
-            async move {
-                let question = Question::read(request).await;
-                noted.note(&question);
-                into_answer(self.say(&question))
-            }
-        });
+        let issuer = Proxy::start("issuer", asked.answer(move |question| into_answer(self.say(question))));
         // Nothing of the machine the tests run on.
         let mut environment = vec![("HOME", home.display().to_string())];
         match self {
             Self::Metadata => environment.push(("GCE_METADATA_HOST", issuer.address().to_string())),
             Self::Federation => {
-                let (token, file) = (home.join("pod-token"), home.join("federation.json"));
-                std::fs::write(&token, POD_TOKEN).expect("a file can be written");
+                let token = file(home, "pod-token", POD_TOKEN);
                 let federation = json!({
                     "type": "external_account", "audience": AUDIENCE,
                     "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
                     "token_url": format!("http://{}/v1/token", issuer.address()),
                     "credential_source": {"file": token, "format": {"type": "text"}},
                 });
-                std::fs::write(&file, federation.to_string()).expect("a file can be written");
-                environment.push(("GOOGLE_APPLICATION_CREDENTIALS", file.display().to_string()));
+                let federation = file(home, "federation.json", &federation.to_string());
+                environment.push(("GOOGLE_APPLICATION_CREDENTIALS", federation));
             }
         }
         Identity {

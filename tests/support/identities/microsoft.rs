@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
-use super::{Asked, Identity, Question, Said, into_answer, json as answered, refused};
+use super::{Asked, Identity, Question, Said, file, into_answer, json as answered, refused};
 use crate::proxy::{Certificate, Proxy};
 
 /// A way to tokens.
@@ -38,20 +38,7 @@ impl Microsoft {
     /// A registry that gets its tokens this way. Files go to `home`.
     pub fn with(self, home: &Path) -> Identity {
         let asked = Asked::default();
-        let noted = asked.clone();
-        let answer = move |request| {
-            let noted = noted.clone();
-            async move {
-                let question = Question::read(request).await;
-                noted.note(&question);
-                into_answer(self.say(&question))
-            }
-        };
-        let file = |name: &str, content: &str| {
-            let path = home.join(name);
-            std::fs::write(&path, content).expect("a file can be written");
-            path.display().to_string()
-        };
+        let answer = asked.answer(move |question| into_answer(self.say(question)));
         if self == Self::ManagedIdentity {
             let issuer = Proxy::start("issuer", answer);
             let endpoint = format!("http://{}/msi/token", issuer.address());
@@ -68,7 +55,7 @@ impl Microsoft {
         let issuer = Proxy::start_with_tls("issuer", &certificate, answer);
         let mut environment = vec![
             ("AZURE_AUTHORITY_HOST", format!("https://{}/", issuer.address())),
-            ("SSL_CERT_FILE", file("authority.pem", &certificate.pem)),
+            ("SSL_CERT_FILE", file(home, "authority.pem", &certificate.pem)),
         ];
         let configuration = match self {
             Self::ClientSecret => format!(
@@ -79,7 +66,7 @@ impl Microsoft {
                 environment.extend([
                     ("AZURE_TENANT_ID", TENANT.to_owned()),
                     ("AZURE_CLIENT_ID", CLIENT.to_owned()),
-                    ("AZURE_FEDERATED_TOKEN_FILE", file("federated-token", POD_TOKEN)),
+                    ("AZURE_FEDERATED_TOKEN_FILE", file(home, "federated-token", POD_TOKEN)),
                 ]);
                 "    credentials:\n      type: default_credentials\n".to_owned()
             }

@@ -104,6 +104,12 @@ on!(
     ObjectStore::find_other_s3("ENTREPOT_TEST_S3_GARAGE"),
     "X-Amz-Signature="
 );
+// By the certificate it is told to trust, each object encrypted by a key of the store's.
+on!(
+    an_image_goes_to_an_encrypting_s3_over_https_and_back,
+    ObjectStore::find_other_s3("ENTREPOT_TEST_S3_HTTPS"),
+    "X-Amz-Signature="
+);
 on!(an_image_goes_to_azure_by_a_key_and_back, ObjectStore::find(Kind::Azure), "sr=b&");
 // A key that was delegated to the bearer of a token names whom it was delegated to.
 on!(an_image_goes_to_azure_over_https_by_tokens_and_back, azure_by_tokens(), "skoid=");

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `ENTREPOT_TEST_S3` | `http://ACCESS:SECRET@HOST/BUCKET`, with `region`, `path_style`, `conditional_put`, `conditional_delete`, `bare_etags`, `uniform_parts` and `checksum` as a query |
 //! | `ENTREPOT_TEST_S3_SECOND`, `_CEPH`, `_GARAGE` | the same, other kinds of servers |
+//! | `ENTREPOT_TEST_S3_HTTPS` | the same on https, with `certificate` for a file with what it shows, and `kms` for the key everything is encrypted with |
 //! | `ENTREPOT_TEST_AZURE` | a connection string; the container is `ENTREPOT_TEST_AZURE_CONTAINER`, or `entrepot-test` |
 //! | `ENTREPOT_TEST_AZURE_OAUTH` | the same on https, for a server that takes tokens of any signature; the registry gets them from an issuer of ours, and its key is the tests' own |
 //! | `ENTREPOT_TEST_GCS` | a bucket, reached by Application Default Credentials; without it, the driver's fake is taken |
@@ -226,7 +227,14 @@ impl ObjectStore {
 
     /// What a registry's environment has to say for it.
     pub(crate) fn environment(&self) -> Environment {
-        self.identity.as_ref().map(|identity| identity.environment.clone()).unwrap_or_default()
+        let mut environment: Environment =
+            self.identity.as_ref().map(|identity| identity.environment.clone()).unwrap_or_default();
+        if let Place::S3(bucket) = &self.place
+            && let Some(certificate) = bucket.certificate()
+        {
+            environment.push(("SSL_CERT_FILE", certificate.to_owned()));
+        }
+        environment
     }
 
     /// The same place through a driver of the test's own.

@@ -6,6 +6,7 @@
 
 pub(crate) mod azurite;
 mod ceph;
+mod certificate;
 mod debian;
 mod garage;
 mod go;

@@ -48,6 +48,11 @@ impl Bucket {
         self.settings.get("region").map_or("us-east-1", String::as_str)
     }
 
+    /// The file with the certificate it shows, where no authority knows it.
+    pub(super) fn certificate(&self) -> Option<&str> {
+        self.settings.get("certificate").map(String::as_str)
+    }
+
     fn has_checksums(&self) -> bool {
         self.settings.get("checksum").is_none_or(|checksum| checksum != "none")
     }
@@ -91,11 +96,15 @@ impl Bucket {
             ("bareetags", self.is("bare_etags")),
             ("uniformparts", self.is("uniform_parts")),
             ("checksums", Some(self.has_checksums())),
+            ("encrypt", self.settings.contains_key("kms").then_some(true)),
         ];
         for (key, value) in flags {
             if let Some(value) = value {
                 writeln!(text, "    {key}: {value}").expect("a string takes text");
             }
+        }
+        if let Some(key) = self.settings.get("kms") {
+            writeln!(text, "    keyid: {key}").expect("a string takes text");
         }
         text
     }
@@ -111,6 +120,10 @@ impl Bucket {
             uniform_parts: self.is("uniform_parts").unwrap_or(false),
             checksum: if self.has_checksums() { s3::Checksum::Crc32c } else { s3::Checksum::None },
             root_directory: root.to_owned(),
+            encryption: self.settings.get("kms").map_or(s3::Encryption::BucketDefault, |key| {
+                s3::Encryption::Kms { key_id: Some(key.clone()) }
+            }),
+            skip_verify: self.certificate().is_some(),
             ..s3::Config::new(&self.bucket, self.region())
         }
     }

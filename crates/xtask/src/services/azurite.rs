@@ -5,8 +5,9 @@
 //! make theirs.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
+use super::certificate::Certificate;
 use super::npm;
 
 /// The account each Azurite has, with a key that Microsoft published for it.
@@ -17,40 +18,6 @@ const ACCOUNT: &str = "AccountName=devstoreaccount1;\
 pub(crate) const KEYED: &str = "ENTREPOT_TEST_AZURE";
 /// The variable that names the one on https.
 pub(crate) const TOKENED: &str = "ENTREPOT_TEST_AZURE_OAUTH";
-
-/// A certificate for 127.0.0.1 and its key, as PEM files.
-pub(crate) struct Certificate {
-    certificate: PathBuf,
-    key: PathBuf,
-}
-
-impl Certificate {
-    /// One that is made for this start, beside the data. Where it cannot be made, Azurite ends and says so.
-    pub(crate) fn below(data: &Path) -> Self {
-        let made = Self { certificate: data.join("certificate.pem"), key: data.join("key.pem") };
-        let mut command = Command::new("openssl");
-        command.args([
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "2",
-            "-subj",
-            "/CN=127.0.0.1",
-        ]);
-        command.args(["-addext", "subjectAltName=IP:127.0.0.1", "-out"]).arg(&made.certificate);
-        command
-            .arg("-keyout")
-            .arg(&made.key)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let _ = command.status();
-        made
-    }
-}
 
 /// Where its program lies, once it is installed.
 pub(crate) fn program() -> PathBuf {
@@ -63,7 +30,7 @@ pub(crate) fn command(data: &Path, port: u16, certificate: Option<&Certificate>)
     let mut command = Command::new(program());
     command.args(["--silent", "--disableTelemetry", "--blobHost", "127.0.0.1", "--blobPort"]);
     command.arg(port.to_string()).arg("--location").arg(data);
-    if let Some(Certificate { certificate, key }) = certificate {
+    if let Some(Certificate { certificate, key, .. }) = certificate {
         command.args(["--oauth", "basic", "--cert"]).arg(certificate).arg("--key").arg(key);
     }
     command

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::certificate::Certificate;
 use super::{azurite, ceph, garage, go, python};
 use crate::process;
 use crate::workspace;
@@ -34,8 +35,8 @@ pub(crate) struct Store {
     make_bucket: Bucket,
     /// The variable that names it to the tests.
     variable: &'static str,
-    /// The value, by the port.
-    url: fn(u16) -> String,
+    /// The value, by the directory of its data and the port.
+    url: fn(&Path, u16) -> String,
 }
 
 /// How it shows that it takes requests.
@@ -70,7 +71,22 @@ pub(crate) const STORES: &[Store] = &[
         ready: Ready::Answers("/minio/health/ready"),
         make_bucket: Bucket::Directory,
         variable: "ENTREPOT_TEST_S3",
-        url: |port| format!("http://{MINIO_USER}:{MINIO_PASSWORD}@127.0.0.1:{port}/{BUCKET}"),
+        url: |_, port| format!("http://{MINIO_USER}:{MINIO_PASSWORD}@127.0.0.1:{port}/{BUCKET}"),
+    },
+    Store {
+        name: "minio-https",
+        program: || workspace::tools().join("bin/minio"),
+        command: |data, port| Ok(encrypting_minio(data, port)),
+        ready: Ready::Listens,
+        make_bucket: Bucket::Directory,
+        variable: "ENTREPOT_TEST_S3_HTTPS",
+        url: |data, port| {
+            let certificate = Certificate::of(data).certificate;
+            format!(
+                "https://{MINIO_USER}:{MINIO_PASSWORD}@127.0.0.1:{port}/{BUCKET}?kms={KMS_KEY}&certificate={}",
+                certificate.display()
+            )
+        },
     },
     Store {
         name: "moto",
@@ -79,7 +95,7 @@ pub(crate) const STORES: &[Store] = &[
         ready: Ready::Answers("/moto-api/data.json"),
         make_bucket: Bucket::Put,
         variable: "ENTREPOT_TEST_S3_SECOND",
-        url: |port| {
+        url: |_, port| {
             format!("http://any:thing@127.0.0.1:{port}/{BUCKET}?{MOTO}&breaks={}", MOTO_BREAKS.join(","))
         },
     },
@@ -90,7 +106,7 @@ pub(crate) const STORES: &[Store] = &[
         ready: Ready::Says,
         make_bucket: Bucket::None,
         variable: "ENTREPOT_TEST_S3_CEPH",
-        url: ceph::url,
+        url: |_, port| ceph::url(port),
     },
     Store {
         name: "garage",
@@ -99,7 +115,7 @@ pub(crate) const STORES: &[Store] = &[
         ready: Ready::Says,
         make_bucket: Bucket::None,
         variable: "ENTREPOT_TEST_S3_GARAGE",
-        url: garage::url,
+        url: |_, port| garage::url(port),
     },
     Store {
         name: "fake-gcs-server",
@@ -108,7 +124,7 @@ pub(crate) const STORES: &[Store] = &[
         ready: Ready::Answers(GCS_BUCKETS),
         make_bucket: Bucket::Json,
         variable: "ENTREPOT_TEST_GCS_JSON",
-        url: |port| format!("http://127.0.0.1:{port}/{BUCKET}"),
+        url: |_, port| format!("http://127.0.0.1:{port}/{BUCKET}"),
     },
     Store {
         name: "azurite",
@@ -117,16 +133,16 @@ pub(crate) const STORES: &[Store] = &[
         ready: Ready::Answers("/"),
         make_bucket: Bucket::None,
         variable: azurite::KEYED,
-        url: |port| azurite::connection_string(port, false),
+        url: |_, port| azurite::connection_string(port, false),
     },
     Store {
         name: "azurite-https",
         program: azurite::program,
-        command: |data, port| Ok(azurite::command(data, port, Some(&azurite::Certificate::below(data)))),
+        command: |data, port| Ok(azurite::command(data, port, Some(&Certificate::made(data)))),
         ready: Ready::Listens,
         make_bucket: Bucket::None,
         variable: azurite::TOKENED,
-        url: |port| azurite::connection_string(port, true),
+        url: |_, port| azurite::connection_string(port, true),
     },
 ];
 
@@ -136,6 +152,10 @@ const GCS_BUCKETS: &str = "/storage/v1/b?project=entrepot";
 /// Who may do everything in MinIO.
 pub(crate) const MINIO_USER: &str = "entrepot";
 pub(crate) const MINIO_PASSWORD: &str = "entrepot-secret";
+
+/// What the MinIO on https encrypts with, by its name and its 256 bits.
+const KMS_KEY: &str = "registry";
+const KMS_BITS: &str = "bm90aGluZyBpcyBlbmNyeXB0ZWQgZm9yIHJlYWwhISE=";
 
 const MOTO: &str = "checks_signatures=false&conditional_delete=true";
 /// Cases moto fails by itself: it answers 500 to a part of an upload it does not know, and to a read of an
@@ -169,6 +189,14 @@ fn minio(data: &Path, port: u16) -> Command {
     command.args(["--console-address", "127.0.0.1:0"]).arg(data);
     command.env("MINIO_ROOT_USER", MINIO_USER).env("MINIO_ROOT_PASSWORD", MINIO_PASSWORD);
     command.env("MINIO_BROWSER", "off").env("MINIO_UPDATE", "off");
+    command
+}
+
+/// It speaks https with a certificate nobody else trusts, and encrypts where it is asked to, with keys of a KMS.
+fn encrypting_minio(data: &Path, port: u16) -> Command {
+    let mut command = minio(data, port);
+    command.arg("--certs-dir").arg(Certificate::made(data).directory);
+    command.env("MINIO_KMS_SECRET_KEY", format!("{KMS_KEY}:{KMS_BITS}"));
     command
 }
 
@@ -219,9 +247,9 @@ impl Store {
         let failed = |error: String| format!("{} cannot be started: {error}", self.name);
         let mut running = Running {
             child: self.spawn(&home, port).map_err(failed)?,
-            home,
             variable: self.variable,
-            url: (self.url)(port),
+            url: (self.url)(&home.join("data"), port),
+            home,
             port,
         };
         running.wait(self.ready, port)?;
@@ -348,7 +376,7 @@ mod tests {
     fn every_store_is_found_by_a_variable_of_its_own() {
         for (index, store) in STORES.iter().enumerate() {
             assert!(STORES[..index].iter().all(|other| other.variable != store.variable), "{}", store.name);
-            assert!((store.url)(9150).contains("127.0.0.1:9150"), "{}", store.name);
+            assert!((store.url)(Path::new("/data"), 9150).contains("127.0.0.1:9150"), "{}", store.name);
         }
     }
 }

@@ -76,9 +76,16 @@ impl Name {
     /// The object stores that run while it does.
     pub(super) fn stores(self) -> &'static [&'static str] {
         match self {
-            Self::Stores => {
-                &["minio", "moto", "ceph", "garage", "azurite", "azurite-https", "fake-gcs-server"]
-            }
+            Self::Stores => &[
+                "minio",
+                "minio-https",
+                "moto",
+                "ceph",
+                "garage",
+                "azurite",
+                "azurite-https",
+                "fake-gcs-server",
+            ],
             Self::Conformance => &["minio", "azurite"],
             Self::Clients | Self::Uploads => &["minio"],
             _ => &[],

@@ -3,6 +3,7 @@
 
 mod canned;
 mod damaged;
+mod encrypted;
 mod inspecting;
 mod measuring;
 mod presigned;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 
 use entrepot_storage::SharedDriver;
 use entrepot_storage::conformance::{Subject, asking_again, unreliable};
-use server::{CEPH, FIRST, GARAGE, SECOND, Server};
+use server::{CEPH, FIRST, GARAGE, HTTPS, SECOND, Server};
 
 /// Two drivers with connections of their own, as two processes have.
 async fn two_handles(server: Server) -> Subject {
@@ -51,6 +52,17 @@ mod below_a_root_directory {
             run(case.name, store);
         }
     }
+}
+
+/// Payloads are not signed there, and ETags are no digests of what was sent.
+mod over_https_and_encrypted {
+    use super::*;
+
+    async fn store() -> Option<Subject> {
+        Some(two_handles(server::named(HTTPS)?).await)
+    }
+
+    entrepot_storage::conformance_tests!(store);
 }
 
 mod second_server {

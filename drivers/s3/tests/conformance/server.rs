@@ -3,14 +3,15 @@
 //! `http://ACCESS:SECRET@127.0.0.1:9000/bucket?path_style=true&conditional_delete=false`
 //!
 //! Parameters, all optional: `region`, `path_style`, `conditional_put`, `conditional_delete`, `bare_etags`,
-//! `uniform_parts`, `checksum` (`crc32c` or `none`), `root`, `checks_signatures=false` for a server that lets
+//! `uniform_parts`, `checksum` (`crc32c` or `none`), `root`, `kms` for the key everything is encrypted with,
+//! `certificate` for a file with what it shows on https, where no authority knows it, `checks_signatures=false` for a server that lets
 //! anybody read, and `breaks`, the names of cases this server is known to fail by itself, with commas between.
 
 #![expect(clippy::print_stdout, reason = "a skipped case is told on the test's own output")]
 
 use std::collections::BTreeMap;
 
-use entrepot_driver_s3::{Checksum, Config, CredentialSource, S3Driver, StaticCredentials};
+use entrepot_driver_s3::{Checksum, Config, CredentialSource, Encryption, S3Driver, StaticCredentials};
 
 /// The variable of the main server.
 pub(crate) const FIRST: &str = "ENTREPOT_TEST_S3";
@@ -18,10 +19,12 @@ pub(crate) const FIRST: &str = "ENTREPOT_TEST_S3";
 pub(crate) const SECOND: &str = "ENTREPOT_TEST_S3_SECOND";
 pub(crate) const CEPH: &str = "ENTREPOT_TEST_S3_CEPH";
 pub(crate) const GARAGE: &str = "ENTREPOT_TEST_S3_GARAGE";
+/// The main one's kind, on https, and encrypting.
+pub(crate) const HTTPS: &str = "ENTREPOT_TEST_S3_HTTPS";
 
 /// Those the environment names, with the variables that name them.
 pub(crate) fn each() -> impl Iterator<Item = (&'static str, Server)> {
-    [FIRST, SECOND, CEPH, GARAGE].into_iter().filter_map(|variable| Some((variable, named(variable)?)))
+    [FIRST, SECOND, CEPH, GARAGE, HTTPS].into_iter().filter_map(|variable| Some((variable, named(variable)?)))
 }
 
 /// Those that look at signatures.
@@ -68,6 +71,10 @@ impl Server {
         config.bare_etags = is("bare_etags").unwrap_or(false);
         config.uniform_parts = is("uniform_parts").unwrap_or(false);
         config.root_directory = settings.get("root").copied().unwrap_or_default().to_owned();
+        if let Some(key) = settings.get("kms") {
+            config.encryption = Encryption::Kms { key_id: Some((*key).to_owned()) };
+        }
+        config.skip_verify = settings.contains_key("certificate");
         if settings.get("checksum") == Some(&"none") {
             config.checksum = Checksum::None;
         }

@@ -23,6 +23,8 @@ pub struct Reader<'a> {
     pub address: Option<IpAddr>,
     /// The client's `User-Agent`.
     pub agent: Option<&'a str>,
+    /// Whether it may read without saying who it is: then everybody may.
+    pub is_anonymous: bool,
 }
 
 /// One pull, to be held against the rules.
@@ -61,6 +63,9 @@ pub struct Redirects {
     /// How long a URL is good for when it is new. A URL that is handed out has at least half of it left.
     /// Default 20 min.
     pub lifetime: Duration,
+    /// The same for who had to say who they are: their URLs open what is not for everybody to whoever gets
+    /// hold of them. Where `lifetime` is shorter, that is. Default 5 min.
+    pub private_lifetime: Duration,
     /// The first of these that is about a pull decides.
     pub rules: Vec<(PullPattern, Route)>,
     /// What holds where no rule does. Default: through this process.
@@ -69,7 +74,12 @@ pub struct Redirects {
 
 impl Default for Redirects {
     fn default() -> Self {
-        Self { lifetime: Duration::from_secs(20 * 60), rules: Vec::new(), otherwise: Route::Proxy }
+        Self {
+            lifetime: Duration::from_secs(20 * 60),
+            private_lifetime: Duration::from_secs(5 * 60),
+            rules: Vec::new(),
+            otherwise: Route::Proxy,
+        }
     }
 }
 
@@ -84,14 +94,20 @@ impl Redirects {
     ) -> Result<Option<SignedUrl>> {
         let decided = self.rules.iter().find(|(pattern, _)| (pattern.0)(pull)).map(|(_, route)| route);
         let Route::Signed(signer) = decided.unwrap_or(&self.otherwise) else { return Ok(None) };
+        // What lasts less long than it was asked to would be dead before its span is over.
+        let lifetime = self.lifetime_for(pull.reader).min(signer.longest());
         let options = PresignOptions {
-            signed_at: beginning_of_span(now, self.lifetime / 2),
-            expires_in: self.lifetime,
+            signed_at: beginning_of_span(now, lifetime / 2),
+            expires_in: lifetime,
             content_type: Some(content_type.to_owned()),
         };
-        let url = signer.sign(key, &options).await?;
+        let url = signer.sign(key, &options, pull.reader.address).await?;
         // Credentials about to die would send the client away with a URL that is dead when it arrives.
         Ok(url.filter(|url| url.expires_at > now + SHORTEST))
+    }
+
+    fn lifetime_for(&self, reader: Reader<'_>) -> Duration {
+        if reader.is_anonymous { self.lifetime } else { self.lifetime.min(self.private_lifetime) }
     }
 }
 
@@ -113,6 +129,18 @@ mod tests {
 
     fn at(seconds: u64) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn what_is_not_for_everybody_is_lent_for_less_long() {
+        let lasting = |lifetime, is_anonymous| {
+            let redirects = Redirects { lifetime, ..Redirects::default() };
+            redirects.lifetime_for(Reader { is_anonymous, ..Reader::default() })
+        };
+
+        assert_eq!(lasting(20 * MINUTE, true), 20 * MINUTE);
+        assert_eq!(lasting(20 * MINUTE, false), 5 * MINUTE);
+        assert_eq!(lasting(2 * MINUTE, false), 2 * MINUTE, "never longer than what is for everybody");
     }
 
     #[test]

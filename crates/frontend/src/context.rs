@@ -7,7 +7,7 @@ use std::sync::Arc;
 use actix_web::dev::RequestHead;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use entrepot_api::{Endpoint, Locations};
-use entrepot_auth::Gate;
+use entrepot_auth::{Gate, Grant};
 use entrepot_domain::Registry;
 use entrepot_domain::redirects::Reader;
 use entrepot_oci::RepositoryName;
@@ -66,9 +66,10 @@ impl Context<'_> {
     }
 
     /// Who asks, as far as that decides where a blob comes from.
-    pub(crate) fn reader(&self) -> Reader<'_> {
+    pub(crate) fn reader(&self, grant: &Grant) -> Reader<'_> {
         Reader {
             address: self.client,
+            is_anonymous: grant.identity().name().is_none(),
             agent: self.head.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()),
         }
     }

@@ -64,9 +64,9 @@ pub use schema::document as json_schema;
 pub use secret::Secret;
 pub use show::yaml as show;
 pub use storage::{
-    AwsFilter, Azure, AzureAccess, AzureCredentials, Backend, Cache, CacheKind, Cloudfront,
-    ConditionalWrites, Delete, Filesystem, FilterBy, Gcs, GcsAccess, GcsHmac, GcsKey, Inmemory, Maintenance,
-    Middleware, Readonly, Redirect, RedirectAction, RedirectRule, S3, S3Keys, Storage, StorageMiddleware,
+    Azure, AzureAccess, AzureCredentials, Backend, Cache, CacheKind, Cloudfront, ConditionalWrites, Delete,
+    Filesystem, FilterBy, Gcs, GcsAccess, GcsHmac, GcsKey, GoogleCdn, Inmemory, Maintenance, Middleware,
+    NetworkFilter, Readonly, Redirect, RedirectAction, RedirectRule, S3, S3Keys, Storage, StorageMiddleware,
     Tag, UploadPurging,
 };
 pub use surroundings::{Imagined, Process, Surroundings};

@@ -11,7 +11,7 @@ mod urls;
 use std::sync::Arc;
 
 use entrepot_domain::maintenance;
-use entrepot_storage::{Capabilities, Finding, Severity, SharedDriver};
+use entrepot_storage::{Capabilities, Finding, Inspection, Severity, SharedDriver};
 use entrepot_telemetry::Metrics;
 
 use crate::config::{self, ConditionalWrites, Config, Loaded};
@@ -68,13 +68,18 @@ pub async fn examine(loaded: &Loaded) -> Diagnosis {
     };
     let store = assemble::decorate(opened.driver, &Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))));
     let mut inspected = vec![Finding::note("driver", store.name())];
-    inspected.extend(abilities(store.capabilities()));
-    match config.storage.maintenance.readonly.enabled {
-        true => {
-            inspected.push(Finding::note("permissions", "not tried, because the configuration is read-only"))
-        }
-        false => inspected.extend(opened.inspection.await),
+    inspected.extend(abilities(store.capabilities(), &config.uploads));
+    let writes = !config.storage.maintenance.readonly.enabled;
+    let allowed = Inspection { writes, redirects: redirects(&config.storage) };
+    if !writes {
+        let state = "not tried, because the configuration is read-only";
+        inspected.push(Finding::unknown(
+            "permissions",
+            state,
+            "run this with a configuration that may write",
+        ));
     }
+    inspected.extend((opened.inspect)(allowed).await);
     diagnosis.add("store", inspected);
     let (content, is_reachable) = content(config, &store).await;
     diagnosis.add("content", content);
@@ -111,12 +116,13 @@ fn configuration(loaded: &Loaded) -> Vec<Finding> {
 }
 
 /// What the driver declares, in the words of whoever plans with it.
-fn abilities(declared: &Capabilities) -> Vec<Finding> {
+fn abilities(declared: &Capabilities, uploads: &config::Uploads) -> Vec<Finding> {
     const MIB: u64 = 1 << 20;
     let largest = declared.max_part.saturating_mul(u64::from(declared.max_parts)) >> 40;
     // More than a thousand times that is a number nobody reads.
     let largest = if largest > 1024 { "of any size".to_owned() } else { format!("up to {largest} TiB") };
-    let (size, parallel) = (declared.preferred_part.div_ceil(MIB), declared.parallel_parts);
+    let size = uploads.part_size.unwrap_or(declared.preferred_part).div_ceil(MIB);
+    let parallel = declared.parallel_parts.min(entrepot_domain::Config::default().parts_in_flight);
     let uploads = format!("parts of {size} MiB, {parallel} at once; blobs {largest}");
     vec![Finding::note("uploads", uploads)]
 }
@@ -178,7 +184,8 @@ async fn signing_keys(config: &Config, store: &SharedDriver) -> Finding {
 
 async fn promises(config: &Config, store: &SharedDriver) -> Vec<Finding> {
     if config.storage.maintenance.readonly.enabled {
-        return vec![Finding::note("probe", "not run, because the configuration is read-only")];
+        let state = "not run, because the configuration is read-only";
+        return vec![Finding::unknown("probe", state, "run this with a configuration that may write")];
     }
     promises::examine(config.storage.conditional_writes, store).await
 }

@@ -1,23 +1,25 @@
 //! Where pulls go: the rules of the configuration, made into what the domain asks.
 
-mod aws_ranges;
+mod address_ranges;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use entrepot_domain::redirects::{Pull, PullPattern, Redirects, Route};
-use entrepot_driver_cdn::{CloudFront, CloudFrontConfig, Redirect, Rewrite, RewriteConfig};
+use entrepot_driver_cdn::{
+    CloudFront, CloudFrontConfig, GoogleCdn, GoogleCdnConfig, Redirect, Rewrite, RewriteConfig,
+};
 use entrepot_storage::SharedDriver;
 use entrepot_storage::signer::{StoreSigner, UrlSigner};
 use regex::Regex;
 
 use crate::assemble::{self, AssemblyError};
 use crate::config::{
-    self, AwsFilter, Backend, Config, FilterBy, Network, RedirectAction, RedirectRule, StorageMiddleware,
+    self, Backend, Config, Network, NetworkFilter, RedirectAction, RedirectRule, StorageMiddleware,
     Surroundings,
 };
 use crate::stores;
-use aws_ranges::AwsRanges;
+use address_ranges::AddressRanges;
 
 /// The rules for pulls over `store`. A store without URLs of its own serves everything through the
 /// registry, unless something in front of it is configured.
@@ -27,7 +29,8 @@ pub async fn assemble(
     surroundings: &dyn Surroundings,
 ) -> Result<Redirects, AssemblyError> {
     let settings = &config.storage.redirect;
-    let mut redirects = Redirects { lifetime: settings.ttl, ..Redirects::default() };
+    let mut redirects =
+        Redirects { lifetime: settings.ttl, private_lifetime: settings.private_ttl, ..Redirects::default() };
     if settings.disable {
         return Ok(redirects);
     }
@@ -59,9 +62,9 @@ pub async fn assemble(
         };
         redirects.rules.push((fits(rule)?, route));
     }
-    if let Some(StorageMiddleware::Cloudfront(last)) = config.middleware.storage.last() {
-        redirects.lifetime = last.duration.unwrap_or(redirects.lifetime);
-        redirects.rules.extend(near_the_bucket(&last.filter).map(|pattern| (pattern, own)));
+    if let Some(last) = config.middleware.storage.last() {
+        redirects.lifetime = last.duration().unwrap_or(redirects.lifetime);
+        redirects.rules.extend(last.filter().map(|filter| (near_the_bucket(filter), own)));
     }
     Ok(redirects)
 }
@@ -76,7 +79,8 @@ pub struct Destination {
     pub signer: Arc<dyn UrlSigner>,
 }
 
-/// Everywhere the configuration may send clients, each place once.
+/// Everywhere the configuration may send clients, each place once. URLs are for whoever asks: the address that
+/// others see us at is not known here.
 pub async fn destinations(
     config: &Config,
     store: &SharedDriver,
@@ -88,7 +92,7 @@ pub async fn destinations(
         found.push(Destination { name: "the store".into(), is_own: true, signer: Arc::clone(&own) });
     }
     for (index, middleware) in config.middleware.storage.iter().enumerate() {
-        let signer = make(middleware, index, &config.storage.backend, &own)?;
+        let signer = make(&for_anybody(middleware), index, &config.storage.backend, &own)?;
         found.push(Destination { name: middleware.name().into(), is_own: false, signer });
     }
     for (endpoint, signer) in signed_elsewhere(config, surroundings).await? {
@@ -97,13 +101,19 @@ pub async fn destinations(
     Ok(found)
 }
 
+fn for_anybody(middleware: &StorageMiddleware) -> StorageMiddleware {
+    match middleware.clone() {
+        StorageMiddleware::Cloudfront(settings) => {
+            StorageMiddleware::Cloudfront(config::Cloudfront { source_ip: false, ..settings })
+        }
+        other => other,
+    }
+}
+
 /// Whether anybody is given the store's own URL: where nothing stands in front of it, or a rule or a filter
 /// leads past that.
 fn sends_to_the_store(config: &Config) -> bool {
-    let is_filtered = |middleware: &StorageMiddleware| match middleware {
-        StorageMiddleware::Cloudfront(settings) => settings.filter.by != FilterBy::Nothing,
-        _ => false,
-    };
+    let is_filtered = |middleware: &StorageMiddleware| middleware.filter().is_some();
     let is_own = |rule: &RedirectRule| rule.action == RedirectAction::Presign && rule.endpoint.is_none();
     let front = config.middleware.storage.last();
     front.is_none_or(is_filtered) || config.storage.redirect.rules.iter().any(is_own)
@@ -150,8 +160,26 @@ fn make(
                 root_directory,
                 private_key: settings.private_key.clone(),
                 key_pair_id: settings.key_pair_id.clone(),
+                source_ip: settings.source_ip,
             };
             Arc::new(CloudFront::open(settings).map_err(|error| refuse(error.to_string()))?)
+        }
+        StorageMiddleware::Googlecdn(settings) => {
+            let root_directory = match backend {
+                Backend::Gcs(gcs) => gcs.root_directory.clone(),
+                _ => {
+                    return Err(refuse(
+                        "Cloud CDN serves from Google's buckets; `storage.gcs` is not configured".into(),
+                    ));
+                }
+            };
+            let settings = GoogleCdnConfig {
+                base_url: settings.base_url.clone(),
+                root_directory,
+                private_key: settings.private_key.clone(),
+                key_name: settings.key_name.clone(),
+            };
+            Arc::new(GoogleCdn::open(settings).map_err(|error| refuse(error.to_string()))?)
         }
         StorageMiddleware::Redirect { base_url } => {
             Arc::new(Redirect::new(base_url).map_err(|error| refuse(error.to_string()))?)
@@ -172,13 +200,10 @@ fn pattern(fits: impl Fn(&Pull<'_>) -> bool + Send + Sync + 'static) -> PullPatt
     PullPattern(Arc::new(fits))
 }
 
-/// Clients in Amazon's own networks, who reach the bucket faster and cheaper than CloudFront.
-fn near_the_bucket(filter: &AwsFilter) -> Option<PullPattern> {
-    if filter.by == FilterBy::Nothing {
-        return None;
-    }
-    let ranges = AwsRanges::watch(filter);
-    Some(pattern(move |pull| pull.reader.address.is_some_and(|address| ranges.contains(address))))
+/// Clients in the cloud's own networks, who reach the bucket faster and cheaper than what is in front of it.
+fn near_the_bucket(filter: &NetworkFilter) -> PullPattern {
+    let ranges = AddressRanges::watch(filter);
+    pattern(move |pull| pull.reader.address.is_some_and(|address| ranges.contains(address)))
 }
 
 /// The pulls a rule is about.
@@ -256,7 +281,7 @@ mod tests {
         agent: &str,
     ) -> Option<usize> {
         let name = repository.parse().expect("a name");
-        let reader = Reader { address: address.parse().ok(), agent: Some(agent) };
+        let reader = Reader { address: address.parse().ok(), agent: Some(agent), is_anonymous: true };
         let pull = Pull { reader, repository: &name, size };
         redirects.rules.iter().position(|(pattern, _)| (pattern.0)(&pull))
     }
@@ -319,7 +344,7 @@ mod tests {
                     content_type: None,
                 };
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                runtime.block_on(signer.sign(&key, &options)).unwrap().unwrap().url
+                runtime.block_on(signer.sign(&key, &options, None)).unwrap().unwrap().url
             }
             Route::Proxy => "nowhere".to_owned(),
         };
@@ -345,12 +370,59 @@ mod tests {
     }
 
     #[test]
-    fn cloudfront_without_a_bucket_is_refused() {
-        let refused = assembled(
-            "storage: inmemory\nmiddleware:\n  storage:\n  - name: cloudfront\n    options: {baseurl: https://c, privatekey: /k, keypairid: K}\n",
-        )
-        .unwrap_err();
+    fn a_cdn_without_the_bucket_it_serves_from_is_refused() {
+        for (options, bucket) in [
+            ("{name: cloudfront, options: {baseurl: https://c, privatekey: /k, keypairid: K}}", "storage.s3"),
+            ("{name: googlecdn, options: {baseurl: https://c, privatekey: /k, keyname: K}}", "storage.gcs"),
+        ] {
+            let text = format!("storage: inmemory\nmiddleware:\n  storage: [{options}]\n");
+            let refused = assembled(&text).unwrap_err();
 
-        assert!(refused.to_string().contains("storage.s3"), "{refused}");
+            assert!(refused.to_string().contains(bucket), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_cdn_is_told_only_what_it_can_do() {
+        for (options, key) in [
+            ("name: cloudfront, options: {keypairid: K, ipfilteredby: gcp, ", "ipfilteredby"),
+            ("name: googlecdn, options: {keyname: K, ipfilteredby: aws, ", "ipfilteredby"),
+            ("name: googlecdn, options: {keyname: K, sourceip: true, ", "sourceip"),
+            ("name: googlecdn, options: {", "keyname"),
+        ] {
+            let entry = format!("{{{options}baseurl: https://c, privatekey: /k}}}}");
+            let text = format!("version: 0.1\nauth: none\nmiddleware: {{storage: [{entry}]}}\n");
+            let around = Imagined::nothing().file("/config.yml", &text);
+            let refused = config::load(Some("/config.yml".as_ref()), Leniency::Strict, &around).unwrap_err();
+
+            assert!(format!("{refused}").contains(&format!("options.{key}")), "{refused}");
+        }
+    }
+
+    #[test]
+    fn urls_last_as_long_as_the_configuration_says() {
+        let minutes = |storage: &str| {
+            let redirects = assembled(storage).unwrap();
+            (redirects.lifetime.as_secs() / 60, redirects.private_lifetime.as_secs() / 60)
+        };
+
+        assert_eq!(minutes("storage:\n  inmemory:\n"), (20, 5));
+        assert_eq!(minutes("storage:\n  inmemory:\n  redirect: {ttl: 1h, private_ttl: 10m}\n"), (60, 10));
+    }
+
+    #[test]
+    fn a_cdn_says_how_long_its_urls_last_and_who_goes_past_it() {
+        let scratch = tempfile::tempdir().unwrap();
+        let key = scratch.path().join("key");
+        std::fs::write(&key, "nZtRohdNF9m3cKM24IcK4w==").unwrap();
+        let redirects = assembled(&format!(
+            "storage:\n  gcs: {{bucket: images, hmacaccessid: GOOG1, hmacsecret: c2VjcmV0}}\nmiddleware:\n  storage:\n  - name: googlecdn\n    options: {{baseurl: https://c, privatekey: {}, keyname: k, duration: 1h, ipfilteredby: gcp, iprangesurl: 'http://127.0.0.1:1/'}}\n",
+            key.display()
+        ))
+        .unwrap();
+
+        assert_eq!(redirects.lifetime, Duration::from_secs(3600));
+        assert_eq!(redirects.rules.len(), 1, "clients in Google's networks");
+        assert_eq!(decided(&redirects, "a", 1, "192.0.2.1", ""), None);
     }
 }

@@ -11,7 +11,7 @@ use entrepot_driver_gcs::GcsDriver;
 use entrepot_driver_memory::MemoryDriver;
 use entrepot_driver_s3 as s3;
 use entrepot_driver_s3::S3Driver;
-use entrepot_storage::{Finding, SharedDriver};
+use entrepot_storage::{Finding, Inspection, SharedDriver};
 
 use crate::assemble::AssemblyError;
 use crate::config::{self, AzureAccess, AzureCredentials, Backend, GcsAccess, Secret, Surroundings};
@@ -20,9 +20,12 @@ use crate::config::{self, AzureAccess, AzureCredentials, Backend, GcsAccess, Sec
 pub struct Opened {
     /// The driver.
     pub driver: SharedDriver,
-    /// What the driver finds out about its store, once this is awaited: places, permissions, rules.
-    pub inspection: Pin<Box<dyn Future<Output = Vec<Finding>> + Send>>,
+    /// What the driver finds out about its store: places, permissions, rules.
+    pub inspect: Inspect,
 }
+
+/// Inspects a store as far as it is allowed to.
+pub type Inspect = Box<dyn FnOnce(Inspection) -> Pin<Box<dyn Future<Output = Vec<Finding>> + Send>> + Send>;
 
 /// Opens the configured store. Asks none of the cloud stores anything: whether they can be reached shows
 /// with the first request.
@@ -35,27 +38,35 @@ pub async fn open(backend: &Backend, surroundings: &dyn Surroundings) -> Result<
             };
             let driver = FilesystemDriver::open(&settings).map_err(refused)?;
             let inspected = driver.clone();
-            let inspection = Box::pin(async move { inspected.inspect().await });
-            Ok(Opened { driver: Arc::new(driver), inspection })
+            let inspect: Inspect = Box::new(move |allowed| {
+                Box::pin(async move { if allowed.writes { inspected.inspect().await } else { Vec::new() } })
+            });
+            Ok(Opened { driver: Arc::new(driver), inspect })
         }
         Backend::Inmemory(_) => {
-            Ok(Opened { driver: Arc::new(memory()), inspection: Box::pin(async { Vec::new() }) })
+            Ok(Opened { driver: Arc::new(memory()), inspect: Box::new(|_| Box::pin(async { Vec::new() })) })
         }
         Backend::S3(settings) => {
             let driver = Arc::new(S3Driver::open(s3_settings(settings)).await.map_err(refused)?);
             let inspected = Arc::clone(&driver);
-            Ok(Opened { driver, inspection: Box::pin(async move { inspected.inspect().await }) })
+            let inspect: Inspect =
+                Box::new(move |allowed| Box::pin(async move { inspected.inspect(allowed).await }));
+            Ok(Opened { driver, inspect })
         }
         Backend::Azure(settings) => {
             let settings = azure_settings(settings, surroundings);
             let driver = Arc::new(AzureDriver::open(&settings).map_err(refused)?);
             let inspected = Arc::clone(&driver);
-            Ok(Opened { driver, inspection: Box::pin(async move { inspected.inspect().await }) })
+            let inspect: Inspect =
+                Box::new(move |allowed| Box::pin(async move { inspected.inspect(allowed).await }));
+            Ok(Opened { driver, inspect })
         }
         Backend::Gcs(settings) => {
             let driver = Arc::new(GcsDriver::open(gcs_settings(settings)).await.map_err(refused)?);
             let inspected = Arc::clone(&driver);
-            Ok(Opened { driver, inspection: Box::pin(async move { inspected.inspect().await }) })
+            let inspect: Inspect =
+                Box::new(move |allowed| Box::pin(async move { inspected.inspect(allowed).await }));
+            Ok(Opened { driver, inspect })
         }
     }
 }

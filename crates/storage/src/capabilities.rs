@@ -1,5 +1,7 @@
 //! What a store can do, declared by its driver and constant for the driver's life.
 
+use std::time::Duration;
+
 /// Limits and abilities the callers must respect. Sizes are in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
@@ -24,6 +26,9 @@ pub struct Capabilities {
     /// Its URLs honour a `Range` that counts from the end, `bytes=-500`. Where they do not, such pulls must
     /// not be sent to them.
     pub presigned_suffixes: bool,
+    /// The longest a URL may be asked to last, so that it does: what signs it has an end of its own. Temporary
+    /// credentials may cut it shorter still.
+    pub longest_url: Duration,
     /// The most keys one `delete_many` sends to the store at once.
     pub delete_batch: usize,
 }

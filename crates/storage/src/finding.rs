@@ -5,10 +5,26 @@
 pub enum Severity {
     /// As it should be, or worth knowing.
     Note,
+    /// Could not be looked at, so nobody knows whether it is as it should be.
+    Unknown,
     /// Works, but something will be slower, dearer or less safe than it could be.
     Warning,
     /// Data would be lost or requests would fail.
     Fault,
+}
+
+/// What an inspection of a store is allowed, and worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// It may write, so that permissions can be tried.
+    pub writes: bool,
+    /// Clients are sent to the store, so somebody has to sign.
+    pub redirects: bool,
+}
+
+impl Inspection {
+    /// Everything is allowed and worth looking at.
+    pub const EVERYTHING: Self = Self { writes: true, redirects: true };
 }
 
 /// One thing found out about a store: what is so, and what to do about it.
@@ -28,6 +44,11 @@ impl Finding {
     /// Something that is as it should be.
     pub fn note(subject: impl Into<String>, state: impl Into<String>) -> Self {
         Self { severity: Severity::Note, subject: subject.into(), state: state.into(), remedy: String::new() }
+    }
+
+    /// Something that could not be looked at, and who can.
+    pub fn unknown(subject: impl Into<String>, state: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { severity: Severity::Unknown, ..Self::warning(subject, state, remedy) }
     }
 
     /// Something that could be better, and how.

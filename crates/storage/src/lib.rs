@@ -27,7 +27,7 @@ pub use append::{AppendOptions, AppendState, Appender, Finished, PartBudget, Sus
 pub use capabilities::Capabilities;
 pub use driver::{SharedDriver, StorageDriver, StorageDriverExt};
 pub use error::{Error, ErrorKind, Result};
-pub use finding::{Finding, Severity};
+pub use finding::{Finding, Inspection, Severity};
 pub use key::Key;
 pub use local::{Around, Chunk, LocalFile, Piece, PieceStream, Window};
 pub use object::{

@@ -3,21 +3,22 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use azure_core::credentials::TokenCredential;
 use azure_core::http::Url;
 use bytes::Bytes;
 use entrepot_storage::{
-    Capabilities, Error, Finding, Key, ListPage, Object, ObjectMeta, Part, PreparedPut, PresignOptions,
-    PutMode, ReadRange, Result, SignedUrl, StorageDriver, Upload, UploadEntry, Version,
+    Capabilities, Error, Finding, Inspection, Key, ListPage, Object, ObjectMeta, Part, PreparedPut,
+    PresignOptions, PutMode, ReadRange, Result, SignedUrl, StorageDriver, Upload, UploadEntry, Version,
 };
 
 use crate::client::{Store, Verification, clients};
 use crate::config::{Config, MAX_BLOCK_BYTES};
 use crate::credentials::{Account, Identity};
 use crate::error::NAME;
-use crate::sas::delegation::Delegations;
+use crate::sas::delegation::{self, Delegations};
 use crate::sas::{SignedBy, Signer};
 use crate::{OpenError, error, inspect, list, read, upload, write};
 
@@ -58,9 +59,11 @@ impl AzureDriver {
         }
         let verification = if config.skip_verify { Verification::None } else { Verification::Full };
         let (service, container) = clients(&service_url, &config.container, &account.identity, verification)?;
-        let by = match account.identity {
-            Identity::SharedKey(policy) => SignedBy::Account(policy),
-            Identity::Token(_) => SignedBy::Delegation(Arc::new(Delegations::new(service))),
+        let (by, longest_url) = match account.identity {
+            Identity::SharedKey(policy) => (SignedBy::Account(policy), Duration::MAX),
+            Identity::Token(_) => {
+                (SignedBy::Delegation(Arc::new(Delegations::new(service))), delegation::LONGEST)
+            }
         };
         let store = Store {
             signer: Signer {
@@ -71,7 +74,7 @@ impl AzureDriver {
             },
             container,
             root: root(&config.root_directory)?,
-            capabilities: capabilities(config),
+            capabilities: capabilities(config, longest_url),
             ignores_start: AtomicBool::new(false),
             place: format!("{}/{}", account.name, config.container),
         };
@@ -88,14 +91,14 @@ impl AzureDriver {
         }
     }
 
-    /// Tries what the registry needs on a blob of its own, which it deletes again, and tells what it found.
-    /// Takes about a dozen requests.
-    pub async fn inspect(&self) -> Vec<Finding> {
-        inspect::inspect(self, &self.store).await
+    /// Tries what the registry needs, where it may write on a blob of its own, which it deletes again, and tells
+    /// what it found. Takes about a dozen requests.
+    pub async fn inspect(&self, allowed: Inspection) -> Vec<Finding> {
+        inspect::inspect(self, &self.store, allowed).await
     }
 }
 
-fn capabilities(config: &Config) -> Capabilities {
+fn capabilities(config: &Config, longest_url: Duration) -> Capabilities {
     Capabilities {
         min_part: 1,
         preferred_part: config.block_size,
@@ -108,6 +111,7 @@ fn capabilities(config: &Config) -> Capabilities {
         presign: true,
         // Only `bytes=first-` and `bytes=first-last` are known there.
         presigned_suffixes: false,
+        longest_url,
         delete_batch: 256,
     }
 }

@@ -7,7 +7,8 @@ use azure_storage_blob::models::{
 };
 use bytes::Bytes;
 use entrepot_storage::{
-    Error, ErrorKind, Finding, Key, PresignOptions, PutMode, ReadRange, Result, StorageDriver as _,
+    Error, ErrorKind, Finding, Inspection, Key, PresignOptions, PutMode, ReadRange, Result,
+    StorageDriver as _,
 };
 
 use crate::AzureDriver;
@@ -21,7 +22,7 @@ const DELEGATOR: &str = "give the registry's identity the role Storage Blob Dele
     or turn redirects off";
 const UNUSABLE: &str = "the container cannot be used";
 
-pub(crate) async fn inspect(driver: &AzureDriver, store: &Store) -> Vec<Finding> {
+pub(crate) async fn inspect(driver: &AzureDriver, store: &Store, allowed: Inspection) -> Vec<Finding> {
     let mut findings = vec![account(store).await];
     match container(store).await {
         Ok(found) => findings.push(found),
@@ -31,15 +32,18 @@ pub(crate) async fn inspect(driver: &AzureDriver, store: &Store) -> Vec<Finding>
         }
     }
     match probe_key() {
-        Ok(key) => findings.extend(operations(driver, &key).await),
+        Ok(key) if allowed.writes => findings.extend(operations(driver, &key).await),
+        Ok(_) => {}
         Err(error) => findings.push(Finding::fault("operations", error.to_string(), "")),
     }
-    findings.push(signing(driver, store).await);
-    findings.push(Finding::note(
+    if allowed.redirects {
+        findings.push(signing(driver, store).await);
+    }
+    findings.push(Finding::unknown(
         "lifecycle rules",
-        "cannot be read with the rights a registry needs; look with `az storage account management-policy \
-         show --account-name … --resource-group …`: no rule may delete or archive blobs of this container, \
-         or those below the root directory",
+        "they belong to the account and cannot be read with the rights a registry needs",
+        "look with `az storage account management-policy show --account-name … --resource-group …`: no rule may \
+         delete or archive blobs of this container, or those below the root directory",
     ));
     findings
 }
@@ -49,8 +53,13 @@ async fn account(store: &Store) -> Finding {
     let answer = match store.container.get_account_info(None).await {
         Ok(answer) => answer,
         Err(error) => {
-            let state = format!("its kind could not be read: {}", error::meaning(&error));
-            return Finding::note(SUBJECT, state);
+            // The roles a registry needs do not hold the right to ask.
+            return Finding::unknown(
+                SUBJECT,
+                format!("its kind may not be read: {}", error::meaning(&error)),
+                "see that it has no hierarchical namespace (`az storage account show --query isHnsEnabled`); the \
+                 probe of its listings tells as well",
+            );
         }
     };
     let kind =

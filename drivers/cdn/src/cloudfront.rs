@@ -1,12 +1,14 @@
-//! Amazon CloudFront: signed URLs with a canned policy.
+//! Amazon CloudFront: signed URLs with a canned policy, or with one that names the client's address.
 //!
 //! Signatures are SHA-256 (`Hash-Algorithm=SHA256`), which CloudFront takes from every key pair, those made for
 //! SHA-1 too, at all edge locations since April 2026. SHA-1, its default for URLs that do not name one, is not
-//! offered. Source: CloudFront developer guide, "Create a signed URL using a canned policy".
+//! offered. Source: CloudFront developer guide, "Create a signed URL using a canned policy" and "… using a
+//! custom policy".
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -20,17 +22,16 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::sign::{Signer, SigningKey};
 
-use crate::AddressError;
-use crate::path::Base;
+use crate::key_file::{KeyError, KeyFile};
+use crate::path::{Base, key_name, seconds};
 
 /// The most URLs remembered; each takes about a KiB.
 const REMEMBERED: u64 = 10_000;
 
-/// The largest file that is taken for a key, in bytes.
-const LARGEST_KEY: u64 = 64 * 1024;
-
 const SCHEMES: &[SignatureScheme] =
     &[SignatureScheme::RSA_PKCS1_SHA256, SignatureScheme::ECDSA_NISTP256_SHA256];
+
+const NEEDED: &str = "an RSA or ECDSA P-256 private key in PEM";
 
 /// A distribution of CloudFront and the key it trusts.
 #[derive(Clone, Debug)]
@@ -43,129 +44,123 @@ pub struct CloudFrontConfig {
     pub private_key: PathBuf,
     /// CloudFront's name of the public key.
     pub key_pair_id: String,
-}
-
-/// Why a key cannot sign.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyError {
-    /// The address of the distribution is none.
-    #[error(transparent)]
-    Address(#[from] AddressError),
-    /// The file cannot be read.
-    #[error("{path}: {source}", path = path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// What is in it is no key of a kind that CloudFront takes.
-    #[error("{path}: {reason}; an RSA or ECDSA P-256 private key in PEM is needed", path = path.display())]
-    Unfit {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The name of the key cannot stand in a URL.
-    #[error("`{0}` is no name of a key pair")]
-    Name(String),
+    /// Whether a URL is good from one client's address only. See [`CloudFront`].
+    pub source_ip: bool,
 }
 
 /// distribution's `cloudfront` middleware.
 ///
 /// A signature takes about a millisecond with RSA, so it is made off the runtime's threads, once per object
-/// and span of time, and remembered. The key file is looked at again whenever a new span begins, so a key
-/// that is replaced on disk is used without a restart; while the file is unfit, the key at hand goes on.
+/// and span of time, and remembered. The key file is looked at again whenever a new span begins.
 /// RSA signatures are the same on every process; those of ECDSA keys are not, which only matters to caches
 /// other than CloudFront, which leaves signatures out of its cache key.
+///
+/// With `source_ip`, a URL is good from the address of the client it was made for and from no other, and so
+/// each client has URLs of its own. CloudFront has to see the client at the address we see it at: clients that
+/// reach us from within, by a private address, get no URL, and so do those with IPv6, which CloudFront cannot
+/// hold a URL to. (It wants IPv6 switched off for such a distribution: CloudFront API reference, `IsIPV6Enabled`.)
 #[derive(Clone, Debug)]
 pub struct CloudFront(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     base: Base,
-    config: CloudFrontConfig,
-    key: RwLock<Held>,
-    remembered: Cache<(Key, u64, u64), SignedUrl>,
+    root_directory: String,
+    key_pair_id: String,
+    source_ip: bool,
+    key: KeyFile<Arc<dyn SigningKey>>,
+    remembered: Cache<Asked, SignedUrl>,
 }
 
-/// The key in use, and for which span its file was last looked at.
-#[derive(Clone, Debug)]
-struct Held {
-    key: Arc<dyn SigningKey>,
-    looked_at: SystemTime,
-}
+/// What a URL is made of: the object, when it begins and ends, and who may use it.
+type Asked = (Key, u64, u64, Option<Ipv4Addr>);
 
 impl CloudFront {
     /// Reads the key. Blocks: for the time of start.
     pub fn open(config: CloudFrontConfig) -> std::result::Result<Self, KeyError> {
-        let named = |byte: u8| byte.is_ascii_alphanumeric();
-        if config.key_pair_id.is_empty() || !config.key_pair_id.bytes().all(named) {
-            return Err(KeyError::Name(config.key_pair_id));
-        }
-        let base = Base::parse(&config.base_url)?;
-        let held = Held { key: read_key(&config.private_key)?, looked_at: UNIX_EPOCH };
+        let CloudFrontConfig { base_url, root_directory, private_key, key_pair_id, source_ip } = config;
+        let key_pair_id = key_name(key_pair_id, "")?;
+        let base = Base::parse(&base_url)?;
+        let key = KeyFile::open(private_key, NEEDED, parse)?;
         let remembered = Cache::new(REMEMBERED);
-        Ok(Self(Arc::new(Inner { base, config, key: RwLock::new(held), remembered })))
+        Ok(Self(Arc::new(Inner { base, root_directory, key_pair_id, source_ip, key, remembered })))
     }
 }
 
 impl Inner {
-    /// The signing key for URLs of the span that begins at `span`.
-    fn key(&self, span: SystemTime) -> Arc<dyn SigningKey> {
-        let held = self.key.read().unwrap_or_else(PoisonError::into_inner).clone();
-        if held.looked_at >= span {
-            return held.key;
-        }
-        let read = read_key(&self.config.private_key).unwrap_or_else(|error| {
-            tracing::warn!(%error, "the CloudFront key cannot be read again; the one at hand is kept");
-            held.key
-        });
-        let held = Held { key: Arc::clone(&read), looked_at: span };
-        *self.key.write().unwrap_or_else(PoisonError::into_inner) = held;
-        read
-    }
-
     fn signed(
         &self,
         key: &Key,
         signed_at: SystemTime,
         expires: u64,
+        client: Option<Ipv4Addr>,
     ) -> std::result::Result<String, rustls::Error> {
-        let resource = self.base.join(&self.config.root_directory, key);
-        let policy = canned_policy(&resource, expires);
-        let signature = signer(&*self.key(signed_at))?.sign(policy.as_bytes())?;
-        let (signature, pair) = (encode(&signature), &self.config.key_pair_id);
-        Ok(format!(
-            "{resource}?Expires={expires}&Signature={signature}&Key-Pair-Id={pair}&Hash-Algorithm=SHA256"
-        ))
+        let resource = self.base.join(&self.root_directory, key);
+        let policy = policy(&resource, expires, client);
+        let signature = signer(&*self.key.key(signed_at))?.sign(policy.as_bytes())?;
+        let (signature, pair) = (encode(&signature), &self.key_pair_id);
+        // CloudFront makes the canned policy itself, of the URL and this.
+        let terms = match client {
+            None => format!("Expires={expires}"),
+            Some(_) => format!("Policy={}", encode(policy.as_bytes())),
+        };
+        Ok(format!("{resource}?{terms}&Signature={signature}&Key-Pair-Id={pair}&Hash-Algorithm=SHA256"))
     }
 }
 
 #[async_trait]
 impl UrlSigner for CloudFront {
-    async fn sign(&self, key: &Key, options: &PresignOptions) -> Result<Option<SignedUrl>> {
+    async fn sign(
+        &self,
+        key: &Key,
+        options: &PresignOptions,
+        client: Option<IpAddr>,
+    ) -> Result<Option<SignedUrl>> {
+        let client = match client.filter(|_| self.0.source_ip).map(seen_outside) {
+            Some(Some(client)) => Some(client),
+            None if !self.0.source_ip => None,
+            _ => return Ok(None),
+        };
         let expires_at = options.signed_at + options.expires_in;
         let expires = seconds(expires_at);
-        let name = (key.clone(), seconds(options.signed_at), expires);
-        if let Some(known) = self.0.remembered.get(&name) {
+        let asked = (key.clone(), seconds(options.signed_at), expires, client);
+        if let Some(known) = self.0.remembered.get(&asked) {
             return Ok(Some(known));
         }
         let (inner, object, signed_at) = (Arc::clone(&self.0), key.clone(), options.signed_at);
-        let made = tokio::task::spawn_blocking(move || inner.signed(&object, signed_at, expires)).await;
+        let made =
+            tokio::task::spawn_blocking(move || inner.signed(&object, signed_at, expires, client)).await;
         let failed = || Error::new("cloudfront", ErrorKind::Backend { retryable: false }).at(key);
         let url = made.map_err(|error| failed().because(error))?.map_err(|error| failed().because(error))?;
         let signed = SignedUrl { url, expires_at };
-        self.0.remembered.insert(name, signed.clone());
+        self.0.remembered.insert(asked, signed.clone());
         Ok(Some(signed))
+    }
+
+    fn longest(&self) -> Duration {
+        Duration::MAX
     }
 }
 
-/// The statement that CloudFront rebuilds from the URL: no space may differ.
-fn canned_policy(resource: &str, expires: u64) -> String {
+/// The address CloudFront sees a client at, where that can be the one we see.
+fn seen_outside(client: IpAddr) -> Option<Ipv4Addr> {
+    let IpAddr::V4(client) = client.to_canonical() else { return None };
+    // RFC 6598: the addresses of carriers' own networks.
+    let is_shared = client.octets()[0] == 100 && client.octets()[1] & 0b1100_0000 == 64;
+    let is_inside = client.is_private()
+        || client.is_loopback()
+        || client.is_link_local()
+        || client.is_unspecified()
+        || is_shared;
+    (!is_inside).then_some(client)
+}
+
+/// The statement that is signed. The canned one CloudFront rebuilds from the URL: no space may differ.
+fn policy(resource: &str, expires: u64, client: Option<Ipv4Addr>) -> String {
+    let address =
+        client.map_or_else(String::new, |client| format!(r#","IpAddress":{{"AWS:SourceIp":"{client}/32"}}"#));
     format!(
-        r#"{{"Statement":[{{"Resource":"{resource}","Condition":{{"DateLessThan":{{"AWS:EpochTime":{expires}}}}}}}]}}"#
+        r#"{{"Statement":[{{"Resource":"{resource}","Condition":{{"DateLessThan":{{"AWS:EpochTime":{expires}}}{address}}}}}]}}"#
     )
 }
 
@@ -178,21 +173,10 @@ fn signer(key: &dyn SigningKey) -> std::result::Result<Box<dyn Signer>, rustls::
     key.choose_scheme(SCHEMES).ok_or_else(|| rustls::Error::General("the key signs otherwise".into()))
 }
 
-fn seconds(at: SystemTime) -> u64 {
-    at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-fn read_key(path: &Path) -> std::result::Result<Arc<dyn SigningKey>, KeyError> {
-    let unreadable = |source| KeyError::Unreadable { path: path.to_owned(), source };
-    let unfit = |reason: String| KeyError::Unfit { path: path.to_owned(), reason };
-    let length = std::fs::metadata(path).map_err(unreadable)?.len();
-    if length > LARGEST_KEY {
-        return Err(unfit(format!("{length} bytes are too many for a key")));
-    }
-    let pem = std::fs::read(path).map_err(unreadable)?;
-    let der = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| unfit(error.to_string()))?;
-    let key = any_supported_type(&der).map_err(|error| unfit(error.to_string()))?;
-    signer(&*key).map_err(|error| unfit(error.to_string()))?;
+fn parse(pem: &[u8]) -> std::result::Result<Arc<dyn SigningKey>, String> {
+    let der = PrivateKeyDer::from_pem_slice(pem).map_err(|error| error.to_string())?;
+    let key = any_supported_type(&der).map_err(|error| error.to_string())?;
+    signer(&*key).map_err(|error| error.to_string())?;
     Ok(key)
 }
 
@@ -203,7 +187,7 @@ mod tests {
     #[test]
     fn the_policy_is_the_one_that_cloudfront_rebuilds() {
         assert_eq!(
-            canned_policy("https://d1.cloudfront.net/a", 1_767_290_400),
+            policy("https://d1.cloudfront.net/a", 1_767_290_400, None),
             r#"{"Statement":[{"Resource":"https://d1.cloudfront.net/a","Condition":{"DateLessThan":{"AWS:EpochTime":1767290400}}}]}"#
         );
     }
@@ -213,5 +197,23 @@ mod tests {
         // Standard Base64 of these bytes is `+/+/` and `/w==`; CloudFront wants `-~-~` and `~w__`.
         assert_eq!(encode(&[0xfb, 0xff, 0xbf]), "-~-~");
         assert_eq!(encode(&[0xff]), "~w__");
+    }
+
+    #[test]
+    fn only_addresses_of_the_internet_are_seen_from_there() {
+        let seen = |address: &str| seen_outside(address.parse().unwrap()).map(|seen| seen.to_string());
+
+        for inside in
+            ["10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "127.0.0.1", "169.254.1.1", "2001:db8::1"]
+        {
+            assert_eq!(seen(inside), None, "{inside}");
+        }
+        for (address, expected) in [
+            ("203.0.113.9", "203.0.113.9"),
+            ("::ffff:203.0.113.9", "203.0.113.9"),
+            ("100.128.0.1", "100.128.0.1"),
+        ] {
+            assert_eq!(seen(address).as_deref(), Some(expected));
+        }
     }
 }

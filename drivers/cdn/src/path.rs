@@ -1,9 +1,12 @@
-//! Addresses and the paths behind them.
+//! Addresses, the paths behind them, and what else stands in URLs.
+
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use entrepot_storage::Key;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::AddressError;
+use crate::key_file::KeyError;
 
 /// All but unreserved characters (RFC 3986, section 2.3) and slashes.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
@@ -41,6 +44,20 @@ impl Base {
         }
         url
     }
+}
+
+/// The name of a key, if it can stand in a query as it is: letters, digits, and what is in `others`.
+pub(crate) fn key_name(name: String, others: &str) -> Result<String, KeyError> {
+    let stands = |letter: char| letter.is_ascii_alphanumeric() || others.contains(letter);
+    if name.is_empty() || !name.chars().all(stands) {
+        return Err(KeyError::Name(name));
+    }
+    Ok(name)
+}
+
+/// Whole seconds since 1970.
+pub(crate) fn seconds(at: SystemTime) -> u64 {
+    at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]

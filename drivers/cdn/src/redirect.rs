@@ -1,5 +1,8 @@
 //! The object's key behind another address.
 
+use std::net::IpAddr;
+use std::time::Duration;
+
 use async_trait::async_trait;
 use entrepot_storage::signer::UrlSigner;
 use entrepot_storage::{Key, PresignOptions, Result, SignedUrl};
@@ -23,8 +26,17 @@ impl Redirect {
 
 #[async_trait]
 impl UrlSigner for Redirect {
-    async fn sign(&self, key: &Key, options: &PresignOptions) -> Result<Option<SignedUrl>> {
+    async fn sign(
+        &self,
+        key: &Key,
+        options: &PresignOptions,
+        _: Option<IpAddr>,
+    ) -> Result<Option<SignedUrl>> {
         let expires_at = options.signed_at + options.expires_in;
         Ok(Some(SignedUrl { url: self.base.join("", key), expires_at }))
+    }
+
+    fn longest(&self) -> Duration {
+        Duration::MAX
     }
 }

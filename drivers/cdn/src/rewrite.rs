@@ -1,6 +1,8 @@
 //! The store's own URL, changed on its way out.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use entrepot_storage::signer::UrlSigner;
@@ -21,8 +23,9 @@ pub struct RewriteConfig {
 }
 
 /// distribution's `rewrite` middleware: a proxy in front of the store that puts the original host back, or
-/// checks no signature. A store that signs the host, as all do, refuses the URL otherwise: to give clients
-/// another host of the store itself, tell the driver (`redirectendpoint`).
+/// checks no signature. S3 and Google sign the host and refuse the URL otherwise: to give clients another host
+/// of the store itself, tell the driver (`redirectendpoint`). Azure signs the path alone, so Azure Front Door
+/// with the storage account as its origin takes these URLs as they are.
 #[derive(Debug)]
 pub struct Rewrite {
     inner: Arc<dyn UrlSigner>,
@@ -52,9 +55,18 @@ impl Rewrite {
 
 #[async_trait]
 impl UrlSigner for Rewrite {
-    async fn sign(&self, key: &Key, options: &PresignOptions) -> Result<Option<SignedUrl>> {
-        let signed = self.inner.sign(key, options).await?;
+    async fn sign(
+        &self,
+        key: &Key,
+        options: &PresignOptions,
+        client: Option<IpAddr>,
+    ) -> Result<Option<SignedUrl>> {
+        let signed = self.inner.sign(key, options, client).await?;
         Ok(signed.map(|signed| SignedUrl { url: self.rewritten(&signed.url), ..signed }))
+    }
+
+    fn longest(&self) -> Duration {
+        self.inner.longest()
     }
 }
 

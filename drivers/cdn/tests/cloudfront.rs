@@ -1,5 +1,6 @@
 //! URLs as CloudFront checks them: the signature over the policy it rebuilds, with the public key it was given.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -26,6 +27,7 @@ fn config(key: &Path) -> CloudFrontConfig {
         root_directory: "/registry".into(),
         private_key: key.to_owned(),
         key_pair_id: "K2JCJMDEHXQW5F".into(),
+        source_ip: false,
     }
 }
 
@@ -38,11 +40,16 @@ fn options(begin: u64) -> PresignOptions {
 }
 
 fn url(signer: &CloudFront, begin: u64) -> String {
+    url_for(signer, begin, None).expect("a URL")
+}
+
+fn url_for(signer: &CloudFront, begin: u64, client: Option<&str>) -> Option<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let key: Key = "data/ab/0123".parse().expect("a key");
-    let signed = runtime.block_on(signer.sign(&key, &options(begin))).expect("it signs").expect("a URL");
+    let client: Option<IpAddr> = client.map(|address| address.parse().expect("an address"));
+    let signed = runtime.block_on(signer.sign(&key, &options(begin), client)).expect("it signs")?;
     assert_eq!(signed.expires_at, UNIX_EPOCH + Duration::from_secs(begin + 1200));
-    signed.url
+    Some(signed.url)
 }
 
 /// The value of a parameter of the query.
@@ -99,6 +106,37 @@ fn the_signature_is_the_one_amazons_own_signer_makes() {
     let url = url(&CloudFront::open(config(&path)).unwrap(), 1_767_290_400);
 
     assert_eq!(parameter(&url, "Signature"), BY_BOTOCORE);
+}
+
+/// The same for the client 203.0.113.9, by botocore 1.44: policy and signature.
+const POLICY_BY_BOTOCORE: &str = "eyJTdGF0ZW1lbnQiOlt7IlJlc291cmNlIjoiaHR0cHM6Ly9jZG4uZXhhbXBsZS5jb20vcmVnaXN0cnkvZGF0\
+    YS9hYi8wMTIzIiwiQ29uZGl0aW9uIjp7IkRhdGVMZXNzVGhhbiI6eyJBV1M6RXBvY2hUaW1lIjoxNzY3MjkxNjAwfSwiSXBBZGRyZXNzIjp7IkFX\
+    UzpTb3VyY2VJcCI6IjIwMy4wLjExMy45LzMyIn19fV19";
+const BOUND_BY_BOTOCORE: &str = "QHCUbkt4AQX0nDslFh9SCkCQWeiTuvUwaSw3bHIInCY7pMmGFNgR6ZjUDERu3hZXhEtMPFhyskHZUnF-dFRRb\
+    pEYOn5e7JXpFTmuK4dOjntWCKVXedIfKAd3yAoA4pBOKU7NRTNXPNf~oa5CM~VW0OSHZILR7OCxbHE2QtxaooNC4WNANdo70n9lllPOW596BdWdra\
+    3U9yD-9lBN6-msfcB4Mfu0~mzpypYwl2ftDOv9ykDCpPRrp~7zGG7ugL75w1mPS5GeyeRlROPMhXYfTPUmaAZH0SEFRiJpcm2am64hsGOnv4Y72y8\
+    6MSeXbZODVqIu7ZYthOlL-zhYCd6qeA__";
+
+#[test]
+fn a_url_can_be_held_to_its_clients_address() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("key.pem");
+    std::fs::write(&path, RSA).unwrap();
+    let bound = CloudFront::open(CloudFrontConfig { source_ip: true, ..config(&path) }).unwrap();
+    let begin = 1_767_290_400;
+
+    let url = url_for(&bound, begin, Some("203.0.113.9")).expect("a URL");
+
+    assert!(url.starts_with("https://cdn.example.com/registry/data/ab/0123?Policy="), "{url}");
+    assert_eq!(parameter(&url, "Policy"), POLICY_BY_BOTOCORE);
+    assert_eq!(parameter(&url, "Signature"), BOUND_BY_BOTOCORE);
+    assert!(url.ends_with("&Key-Pair-Id=K2JCJMDEHXQW5F&Hash-Algorithm=SHA256"), "{url}");
+    let mapped = url_for(&bound, begin, Some("::ffff:203.0.113.9"));
+    assert_eq!(mapped.as_ref(), Some(&url), "an address is the same however it is written");
+    assert_ne!(url_for(&bound, begin, Some("203.0.113.10")), Some(url), "another client's is another");
+    for nowhere in [None, Some("10.0.0.9"), Some("2001:db8::9")] {
+        assert_eq!(url_for(&bound, begin, nowhere), None, "{nowhere:?}");
+    }
 }
 
 #[test]

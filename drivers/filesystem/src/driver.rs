@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -28,6 +29,7 @@ const CAPABILITIES: Capabilities = Capabilities {
     conditional_delete: true,
     presign: false,
     presigned_suffixes: false,
+    longest_url: Duration::ZERO,
     delete_batch: 1000,
 };
 

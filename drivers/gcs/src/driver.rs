@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use entrepot_storage::{
-    Capabilities, Error, Finding, Key, ListPage, Object, ObjectMeta, Part, PreparedPut, PresignOptions,
-    PutMode, ReadRange, Result, SignedUrl, StorageDriver, Upload, UploadEntry, Version,
+    Capabilities, Error, Finding, Inspection, Key, ListPage, Object, ObjectMeta, Part, PreparedPut,
+    PresignOptions, PutMode, ReadRange, Result, SignedUrl, StorageDriver, Upload, UploadEntry, Version,
 };
 
 use crate::client::Client;
@@ -47,6 +47,7 @@ impl GcsDriver {
             conditional_delete: true,
             presign: !matches!(client.identity.signing, Signing::Never(_)),
             presigned_suffixes: true,
+            longest_url: crate::presign::longest(&client.identity.signing),
             delete_batch: DELETE_BATCH,
         };
         let presigner = Arc::new(Presigner::new(&config)?);
@@ -56,8 +57,8 @@ impl GcsDriver {
 
     /// Looks at the bucket for the person who runs the registry: whether every operation is allowed, and
     /// which settings of it would harm what is stored.
-    pub async fn inspect(&self) -> Vec<Finding> {
-        crate::inspect::inspect(self).await
+    pub async fn inspect(&self, allowed: Inspection) -> Vec<Finding> {
+        crate::inspect::inspect(self, allowed).await
     }
 }
 

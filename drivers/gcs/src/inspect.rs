@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use entrepot_storage::{
-    ErrorKind, Finding, Key, PresignOptions, PutMode, ReadRange, Result, StorageDriver, Upload,
+    ErrorKind, Finding, Inspection, Key, PresignOptions, PutMode, ReadRange, Result, StorageDriver, Upload,
 };
 use http::{Method, StatusCode};
 use serde_json::Value;
@@ -19,18 +19,53 @@ use crate::client::Request;
 use crate::credentials::Signing;
 
 const ROLE: &str = "roles/storage.objectUser on the bucket holds it";
-const SIGNING_ROLE: &str = "give the account roles/iam.serviceAccountTokenCreator on itself (it holds \
-    iam.serviceAccounts.signBlob), or configure an HMAC key";
+const SIGNING_ROLE: &str = "Let whoever the registry is sign as the account: roles/iam.serviceAccountTokenCreator \
+    on it (iam.serviceAccounts.signBlob), the account's name in `signingaccount` where the registry is no service \
+    account itself, and the API iamcredentials.googleapis.com switched on. Or configure an HMAC key.";
 const SETTINGS_ROLE: &str = "roles/storage.legacyBucketReader holds storage.buckets.get";
 
-pub(crate) async fn inspect(driver: &GcsDriver) -> Vec<Finding> {
+pub(crate) async fn inspect(driver: &GcsDriver, allowed: Inspection) -> Vec<Finding> {
     let mut findings = Vec::new();
+    if let Some(fault) = unreachable(driver).await {
+        return vec![fault];
+    }
     let Some(probe) = probe_key() else { return findings };
-    objects(driver, &probe, &mut findings).await;
-    uploads(driver, &probe, &mut findings).await;
-    signing(driver, &probe, &mut findings).await;
+    if allowed.writes {
+        objects(driver, &probe, &mut findings).await;
+        uploads(driver, &probe, &mut findings).await;
+    }
+    if allowed.redirects {
+        signing(driver, &probe, &mut findings).await;
+    }
     settings(driver, &mut findings).await;
     findings
+}
+
+/// What is wrong where no operation can work: each further question would say the same again. A permission that
+/// is missing is told by what it is for.
+async fn unreachable(driver: &GcsDriver) -> Option<Finding> {
+    let client = &driver.client;
+    let url = format!("{}/o?maxResults=1&fields=kind", client.json_url());
+    let subject = "bucket";
+    match client.call(Request::new(Method::GET, url), client.timeouts.call).await {
+        Ok(Err(refusal)) if refusal.status == StatusCode::NOT_FOUND => Some(Finding::fault(
+            subject,
+            format!("There is no bucket {:?} for these credentials: {refusal}.", client.bucket),
+            "Create it, or correct its name.",
+        )),
+        Ok(Err(refusal)) if refusal.status == StatusCode::UNAUTHORIZED => Some(Finding::fault(
+            subject,
+            format!("It does not know these credentials: {refusal}."),
+            "Correct the key, or what the Application Default Credentials find here.",
+        )),
+        Ok(_) => None,
+        Err(error) => Some(Finding::fault(
+            subject,
+            format!("It cannot be asked: {error}."),
+            "Check the credentials, the endpoint and the network: without a key the registry asks the metadata \
+             server who it is.",
+        )),
+    }
 }
 
 /// A key nobody else has: two that inspect at once must not meet.
@@ -120,10 +155,10 @@ async fn signing(driver: &GcsDriver, probe: &Key, findings: &mut Vec<Finding>) {
         (Err(error), _) => {
             Finding::fault("signed URLs", format!("None could be made: {error}."), SIGNING_ROLE)
         }
-        (Ok(_), Signing::Remote(_)) => Finding::warning(
+        (Ok(_), Signing::Remote(_)) => Finding::note(
             "signed URLs",
-            "Signed by IAM, with a request for each that is new, unless the default credentials hold a key.",
-            "Configure an HMAC key where redirects have to be fast from the first.",
+            "Signed by IAM, with a request for each that is new, unless the default credentials hold a key. With \
+             an HMAC key redirects are as fast from the first.",
         ),
         (Ok(_), _) => Finding::note("signed URLs", "Signed without a request."),
     });
@@ -137,26 +172,22 @@ async fn settings(driver: &GcsDriver, findings: &mut Vec<Finding>) {
     match client.call(Request::new(Method::GET, url), client.timeouts.call).await {
         Ok(Ok(answer)) => match serde_json::from_slice(&answer.body) {
             Ok(bucket) => judge(&bucket, &client.root, findings),
-            Err(error) => {
-                findings.push(Finding::note("bucket settings", format!("Not understood: {error}.")))
-            }
+            Err(error) => findings.push(not_read(&error.to_string())),
         },
-        Ok(Err(refusal)) if refusal.status == StatusCode::NOT_FOUND => findings.push(Finding::fault(
-            "bucket",
-            format!("There is no bucket {:?} for these credentials: {refusal}.", client.bucket),
-            "Create it, or correct its name.",
-        )),
-        Ok(Err(refusal)) if refusal.status == StatusCode::FORBIDDEN => findings.push(Finding::note(
-            "bucket settings",
-            format!("They may not be read, so they were not looked at. {SETTINGS_ROLE}."),
-        )),
-        Ok(Err(refusal)) => findings.push(Finding::note("bucket settings", format!("Not read: {refusal}."))),
-        Err(error) => findings.push(Finding::fault(
-            "bucket",
-            format!("It cannot be reached: {error}."),
-            "Check the endpoint, the network and the credentials.",
-        )),
+        Ok(Err(refusal)) => findings.push(not_read(&refusal.to_string())),
+        Err(error) => findings.push(not_read(&error.to_string())),
     }
+}
+
+fn not_read(why: &str) -> Finding {
+    Finding::unknown(
+        "bucket settings",
+        format!("They cannot be read: {why}."),
+        format!(
+            "{SETTINGS_ROLE}. Or look yourself: no lifecycle rule may delete what is live, no retention policy may \
+             forbid to replace it."
+        ),
+    )
 }
 
 fn judge(bucket: &Value, root: &str, findings: &mut Vec<Finding>) {

@@ -29,6 +29,14 @@ const KEPT: u64 = 10_000;
 /// How many different URLs may be signed at once.
 const STRIPES: usize = 64;
 
+/// The longest what is signed this way lasts.
+pub(crate) const fn longest(signing: &Signing) -> Duration {
+    match signing {
+        Signing::Remote(_) => LONGEST_BY_IAM,
+        Signing::Hmac(_) | Signing::Rsa { .. } | Signing::Never(_) => LONGEST,
+    }
+}
+
 type Kept = (Key, u64, u64, Option<String>);
 
 /// Makes signed URLs for one bucket.
@@ -93,16 +101,14 @@ impl Presigner {
         options: &PresignOptions,
     ) -> Result<Option<SignedUrl>> {
         let signing = &client.identity.signing;
-        let longest = match signing {
-            Signing::Never(_) => return Ok(None),
-            Signing::Remote(_) => LONGEST_BY_IAM,
-            Signing::Hmac(_) | Signing::Rsa { .. } => LONGEST,
-        };
+        if matches!(signing, Signing::Never(_)) {
+            return Ok(None);
+        }
         let failed = |why: &str| {
             Error::new(NAME, ErrorKind::Backend { retryable: false }).because(why.to_owned()).at(key)
         };
         let at = options.signed_at.duration_since(UNIX_EPOCH).map_err(|_| failed("signed before 1970"))?;
-        let (at, lasting) = (at.as_secs(), options.expires_in.min(longest).as_secs());
+        let (at, lasting) = (at.as_secs(), options.expires_in.min(longest(signing)).as_secs());
         if lasting == 0 {
             return Err(failed("a signature has to last a second at least"));
         }

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use entrepot_driver_gcs::fake::{Effect, Operation, Options, Server};
 use entrepot_driver_gcs::{Config, CredentialSource, GcsDriver};
 use entrepot_storage::decorate::{Retry, RetryPolicy};
-use entrepot_storage::{Error, ErrorKind, Key, PutMode, ReadRange, Result, Severity, StorageDriver};
+use entrepot_storage::{
+    Error, ErrorKind, Inspection, Key, PutMode, ReadRange, Result, Severity, StorageDriver,
+};
 
 fn server() -> Server {
     Server::start(Options::new("images")).expect("a port is free")
@@ -310,7 +312,7 @@ async fn an_inspection_of_a_sound_bucket_finds_no_fault() {
     let server = server();
     let driver = open(server.config()).await;
 
-    let findings = driver.inspect().await;
+    let findings = driver.inspect(Inspection::EVERYTHING).await;
 
     assert!(findings.len() >= 10, "{findings:?}");
     assert!(findings.iter().all(|finding| finding.severity == Severity::Note), "{findings:?}");
@@ -334,7 +336,7 @@ async fn an_inspection_names_the_permission_that_is_missing() {
         let driver = open(server.config()).await;
         server.fail(operation, u64::MAX, Effect::FailBefore { status: 403, retry_after: None });
 
-        let findings = driver.inspect().await;
+        let findings = driver.inspect(Inspection::EVERYTHING).await;
 
         let faults: Vec<_> = findings.iter().filter(|finding| finding.severity == Severity::Fault).collect();
         assert!(faults.iter().any(|fault| fault.remedy.contains(permission)), "{permission}: {faults:?}");
@@ -342,12 +344,42 @@ async fn an_inspection_names_the_permission_that_is_missing() {
 }
 
 #[tokio::test]
-async fn settings_that_may_not_be_read_are_a_note() {
+async fn settings_that_may_not_be_read_are_told_to_be_unknown() {
     let server = server();
     let driver = open(server.config()).await;
     server.fail(Operation::Bucket, 1, Effect::FailBefore { status: 403, retry_after: None });
 
-    let findings = driver.inspect().await;
+    let findings = driver.inspect(Inspection::EVERYTHING).await;
 
-    assert!(findings.iter().all(|finding| finding.severity == Severity::Note), "{findings:?}");
+    let remarkable: Vec<_> = findings.iter().filter(|finding| finding.severity > Severity::Note).collect();
+    assert!(matches!(remarkable[..], [found] if found.severity == Severity::Unknown), "{findings:?}");
+    assert!(remarkable[0].remedy.contains("storage.buckets.get"), "{findings:?}");
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_not_there_or_does_not_know_us_is_one_fault() {
+    let server = server();
+    let mut misspelt = server.config();
+    misspelt.bucket = "others".into();
+    let missing = open(misspelt).await.inspect(Inspection::EVERYTHING).await;
+    let driver = open(server.config()).await;
+    server.fail(Operation::List, 1, Effect::FailBefore { status: 401, retry_after: None });
+    let unknown = driver.inspect(Inspection::EVERYTHING).await;
+
+    for (findings, remedy) in [(missing, "correct its name"), (unknown, "Correct the key")] {
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert_eq!(findings[0].severity, Severity::Fault);
+        assert!(findings[0].remedy.contains(remedy), "{findings:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_inspection_that_may_not_write_leaves_no_trace_of_having_tried() {
+    let server = server();
+    let driver = open(server.config()).await;
+
+    let findings = driver.inspect(Inspection { writes: false, redirects: false }).await;
+
+    assert!(findings.iter().all(|finding| !finding.subject.contains("permission")), "{findings:?}");
+    assert_eq!(server.count(Operation::Put) + server.count(Operation::UploadBegin), 0);
 }

@@ -1,5 +1,7 @@
 //! What the store pretends to be.
 
+use std::time::Duration;
+
 use entrepot_storage::Capabilities;
 
 const KIB: u64 = 1024;
@@ -29,6 +31,7 @@ impl Default for Config {
             conditional_delete: true,
             presign: true,
             presigned_suffixes: true,
+            longest_url: Duration::MAX,
             delete_batch: 1000,
         };
         Self { capabilities, stream_chunk_bytes: MIB as usize }

@@ -170,6 +170,7 @@ fn capabilities(config: &Config) -> Capabilities {
         // A directory bucket is read with a session of its own, which no URL can carry for long.
         presign: !config.bucket.ends_with("--x-s3"),
         presigned_suffixes: true,
+        longest_url: crate::presign::LONGEST,
         delete_batch: 1000,
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use entrepot_storage::{
-    Capabilities, Error, Finding, Key, ListPage, Object, ObjectMeta, Part, PreparedPut, PresignOptions,
-    PutMode, ReadRange, Result, SignedUrl, StorageDriver, Upload, UploadEntry, Version,
+    Capabilities, Error, Finding, Inspection, Key, ListPage, Object, ObjectMeta, Part, PreparedPut,
+    PresignOptions, PutMode, ReadRange, Result, SignedUrl, StorageDriver, Upload, UploadEntry, Version,
 };
 
 use crate::client::Client;
@@ -30,9 +30,9 @@ impl S3Driver {
     }
 
     /// Finds out what would go wrong with this bucket: permissions that are missing, settings that would
-    /// lose data. Writes, reads and deletes an object `inspect/…` below the root directory.
-    pub async fn inspect(&self) -> Vec<Finding> {
-        inspect::inspect(&self.client).await
+    /// lose data. Where it may write it writes, reads and deletes an object `inspect/…` below the root directory.
+    pub async fn inspect(&self, allowed: Inspection) -> Vec<Finding> {
+        inspect::inspect(&self.client, allowed).await
     }
 }
 

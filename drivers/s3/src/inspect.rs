@@ -7,18 +7,20 @@ mod lifecycle;
 mod permissions;
 mod settings;
 
-use entrepot_storage::Finding;
+use entrepot_storage::{Finding, Inspection};
 
 use crate::client::Client;
 
 /// Everything that was found, in the order it was looked at. Stops early where the bucket cannot be reached:
 /// each further question would say the same again.
-pub(crate) async fn inspect(client: &Client) -> Vec<Finding> {
+pub(crate) async fn inspect(client: &Client, allowed: Inspection) -> Vec<Finding> {
     let mut findings = match reachable(client).await {
         Ok(finding) => vec![finding],
         Err(finding) => return vec![finding],
     };
-    findings.extend(permissions::inspect(client).await);
+    if allowed.writes {
+        findings.extend(permissions::inspect(client).await);
+    }
     findings.push(lifecycle::inspect(client).await);
     findings.extend(settings::inspect(client).await);
     findings

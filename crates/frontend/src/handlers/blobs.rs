@@ -6,6 +6,7 @@ use entrepot_api::{Status, header};
 use entrepot_auth::Grant;
 use entrepot_domain::Error;
 use entrepot_domain::blobs::{BlobRange, Delivery, Intent};
+use entrepot_domain::redirects::Reader;
 use entrepot_oci::range::{Requested, Resolved};
 use entrepot_oci::{Digest, Ranges, etag};
 
@@ -16,19 +17,20 @@ use crate::extract;
 use crate::respond::{Answer, blob, byteranges};
 
 /// `GET` of a blob, or of ranges of it.
-pub(crate) async fn pull(context: &Context<'_>, _: Grant) -> Result<Answer, Failed> {
+pub(crate) async fn pull(context: &Context<'_>, grant: Grant) -> Result<Answer, Failed> {
     let digest = extract::digest(&context.target.argument)?;
     if context.header(header::IF_NONE_MATCH).is_some_and(|held| etag::if_none_match(held, &digest)) {
         let known = context.registry().stat_blob(context.repository(), &digest, Intent::Pull).await;
         let known = known.map_err(|error| from_domain(context, error))?;
         return Ok(blob::not_modified(context, &known));
     }
+    let reader = context.reader(&grant);
     let Some(ranges) = ranges(context, &digest) else {
-        return whole(context, &digest).await;
+        return whole(context, reader, &digest).await;
     };
     match ranges.requested() {
-        [one] => single(context, &digest, *one).await,
-        _ => several(context, &digest, &ranges).await,
+        [one] => single(context, reader, &digest, *one).await,
+        _ => several(context, reader, &digest, &ranges).await,
     }
 }
 
@@ -58,45 +60,60 @@ fn ranges(context: &Context<'_>, digest: &Digest) -> Option<Ranges> {
     if current { wanted.parse().ok() } else { None }
 }
 
-async fn open(context: &Context<'_>, digest: &Digest, range: BlobRange) -> Result<Delivery, Error> {
-    context.registry().open_blob(context.repository(), digest, range, context.reader()).await
+async fn open(
+    context: &Context<'_>,
+    reader: Reader<'_>,
+    digest: &Digest,
+    range: BlobRange,
+) -> Result<Delivery, Error> {
+    context.registry().open_blob(context.repository(), digest, range, reader).await
 }
 
-async fn whole(context: &Context<'_>, digest: &Digest) -> Result<Answer, Failed> {
-    let delivery =
-        open(context, digest, BlobRange::Whole).await.map_err(|error| from_domain(context, error))?;
+async fn whole(context: &Context<'_>, reader: Reader<'_>, digest: &Digest) -> Result<Answer, Failed> {
+    let delivery = open(context, reader, digest, BlobRange::Whole).await;
+    let delivery = delivery.map_err(|error| from_domain(context, error))?;
     Ok(blob::whole(context, digest, delivery))
 }
 
-async fn single(context: &Context<'_>, digest: &Digest, wanted: Requested) -> Result<Answer, Failed> {
+async fn single(
+    context: &Context<'_>,
+    reader: Reader<'_>,
+    digest: &Digest,
+    wanted: Requested,
+) -> Result<Answer, Failed> {
     let range = match wanted {
         Requested::Between(first, last) => BlobRange::Bounded(first..last.saturating_add(1)),
         Requested::From(first) => BlobRange::From(first),
         Requested::Last(length) => BlobRange::Suffix(length),
     };
-    match open(context, digest, range).await {
+    match open(context, reader, digest, range).await {
         Ok(delivery) => Ok(blob::range(context, digest, delivery)),
         // No range of nothing can be satisfied; clients that always ask for one want the empty blob.
-        Err(Error::RangeNotSatisfiable { size: 0 }) => whole(context, digest).await,
+        Err(Error::RangeNotSatisfiable { size: 0 }) => whole(context, reader, digest).await,
         Err(error) => Err(from_domain(context, error)),
     }
 }
 
-async fn several(context: &Context<'_>, digest: &Digest, ranges: &Ranges) -> Result<Answer, Failed> {
+async fn several(
+    context: &Context<'_>,
+    reader: Reader<'_>,
+    digest: &Digest,
+    ranges: &Ranges,
+) -> Result<Answer, Failed> {
     let known = context.registry().stat_blob(context.repository(), digest, Intent::Pull).await;
     let known = known.map_err(|error| from_domain(context, error))?;
     match ranges.resolve(known.size) {
-        Resolved::Whole => whole(context, digest).await,
+        Resolved::Whole => whole(context, reader, digest).await,
         Resolved::Single(range) => {
-            single(context, digest, Requested::Between(range.start, range.end - 1)).await
+            single(context, reader, digest, Requested::Between(range.start, range.end - 1)).await
         }
         Resolved::Unsatisfiable => Err(from_domain(context, Error::RangeNotSatisfiable { size: known.size })),
         Resolved::Many(parts) if is_small(context, &parts) => {
-            byteranges::answer(context, &known, parts).await
+            byteranges::answer(context, reader, &known, parts).await
         }
         // Too much for parts from here. A server may always send the whole instead, and a store that
         // serves it by itself is the better place.
-        Resolved::Many(_) => whole(context, digest).await,
+        Resolved::Many(_) => whole(context, reader, digest).await,
     }
 }
 

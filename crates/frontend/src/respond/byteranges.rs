@@ -8,6 +8,7 @@ use bytes::Bytes;
 use entrepot_api::{Status, header};
 use entrepot_domain::Registry;
 use entrepot_domain::blobs::{BlobBody, BlobRange, BodyStream, Content as Known, Delivery};
+use entrepot_domain::redirects::Reader;
 use entrepot_oci::RepositoryName;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -22,12 +23,13 @@ use crate::error::{Failed, from_domain};
 /// opened one after the other as the client reads.
 pub(crate) async fn answer(
     context: &Context<'_>,
+    reader: Reader<'_>,
     known: &Known,
     parts: Vec<Range<u64>>,
 ) -> Result<Answer, Failed> {
     let (registry, name) = (context.registry().clone(), context.repository().clone());
     let range = BlobRange::Bounded(parts[0].clone());
-    let opened = registry.open_blob(&name, &known.digest, range, context.reader()).await;
+    let opened = registry.open_blob(&name, &known.digest, range, reader).await;
     let first = match opened.map_err(|error| from_domain(context, error))? {
         Delivery::Redirect(signed) => return Ok(redirect(&known.digest, &signed.url)),
         Delivery::Stream(opened) => opened.body,

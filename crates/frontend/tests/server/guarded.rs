@@ -1,11 +1,15 @@
 //! A registry behind a gate: challenges, refusals, and the mount that must not be one.
 
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use entrepot_auth::{
     Access, Action, Actions, Authenticator, Authorizer, Challenge, Credentials, Error, Gate, Identity,
 };
+
+use entrepot_domain::redirects::{Redirects, Route};
+use entrepot_storage::signer::StoreSigner;
 
 use super::support::{Running, Setup, digest_of};
 
@@ -47,8 +51,12 @@ impl Authorizer for Doorman {
     }
 }
 
+fn guarded_gate() -> Gate {
+    Gate::guarded(Arc::new(Doorman), Arc::new(Doorman))
+}
+
 fn guarded() -> Running {
-    Setup { gate: Gate::guarded(Arc::new(Doorman), Arc::new(Doorman)), ..Setup::default() }.start()
+    Setup { gate: guarded_gate(), ..Setup::default() }.start()
 }
 
 #[test]
@@ -116,4 +124,32 @@ fn what_not_everybody_may_read_is_not_kept_for_everybody() {
     let response = client.send(&format!("GET /v2/ann/x/blobs/{digest}\n{auth}"));
 
     assert_eq!(response.header("cache-control"), Some("private, max-age=31536000, immutable"));
+}
+
+/// How many seconds are left of the URL that a blob of one byte is redirected to.
+fn left(gate: Gate) -> u64 {
+    let mut setup = Setup { gate, ..Setup::default() };
+    let signer = Arc::new(StoreSigner(setup.driver.shared()));
+    setup.domain.redirects = Redirects { otherwise: Route::Signed(signer), ..Redirects::default() };
+    let running = setup.start();
+    let (auth, digest) = ("Authorization: Bearer ann", digest_of(b"x"));
+    let mut client = running.connect();
+    client.write_head(&format!("POST /v2/ann/x/blobs/uploads/?digest={digest}\nContent-Length: 1\n{auth}"));
+    client.write("x");
+    assert_eq!(client.read(false).status, 201);
+
+    let answer = client.send(&format!("GET /v2/ann/x/blobs/{digest}\n{auth}"));
+
+    assert_eq!(answer.status, 307);
+    let location = answer.header("location").expect("a place");
+    let expires: u64 = location.rsplit('=').next().expect("an end").parse().expect("seconds");
+    expires - SystemTime::now().duration_since(UNIX_EPOCH).expect("it is past 1970").as_secs()
+}
+
+#[test]
+fn who_had_to_say_who_it_is_gets_a_url_that_ends_sooner() {
+    let (private, public) = (left(guarded_gate()), left(Gate::open()));
+
+    assert!((120..=300).contains(&private), "{private}");
+    assert!((570..=1200).contains(&public), "{public}");
 }

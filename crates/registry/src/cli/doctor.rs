@@ -32,6 +32,7 @@ pub(super) fn run(
 const fn word(severity: Severity) -> &'static str {
     match severity {
         Severity::Note => "ok",
+        Severity::Unknown => "unknown",
         Severity::Warning => "warning",
         Severity::Fault => "fault",
     }
@@ -43,10 +44,15 @@ fn as_text(diagnosis: &Diagnosis) -> String {
         write_group(&mut text, group);
     }
     let (faults, warnings) = (diagnosis.count(Severity::Fault), diagnosis.count(Severity::Warning));
-    text + &match (faults, warnings) {
-        (0, 0) => "All is well.\n".to_owned(),
-        _ => format!("{}, {}.\n", amount(faults, "fault"), amount(warnings, "warning")),
-    }
+    let verdict = match (faults, warnings) {
+        (0, 0) => "All is well".to_owned(),
+        _ => format!("{}, {}", amount(faults, "fault"), amount(warnings, "warning")),
+    };
+    text + &verdict
+        + &match diagnosis.count(Severity::Unknown) {
+            0 => ".\n".to_owned(),
+            unknown => format!("; {} could not be looked at.\n", amount(unknown, "thing")),
+        }
 }
 
 fn amount(count: usize, thing: &str) -> String {
@@ -73,6 +79,7 @@ fn as_json(diagnosis: &Diagnosis) -> String {
         json!({
             "severity": match finding.severity {
                 Severity::Note => "note",
+                Severity::Unknown => "unknown",
                 Severity::Warning => "warning",
                 Severity::Fault => "fault",
             },
@@ -86,6 +93,7 @@ fn as_json(diagnosis: &Diagnosis) -> String {
         "groups": diagnosis.groups.iter().map(group).collect::<Vec<_>>(),
         "faults": diagnosis.count(Severity::Fault),
         "warnings": diagnosis.count(Severity::Warning),
+        "unknown": diagnosis.count(Severity::Unknown),
     });
     format!("{document:#}\n")
 }
@@ -99,6 +107,7 @@ mod tests {
     fn ill() -> Diagnosis {
         let findings = vec![
             Finding::note("driver", "s3"),
+            Finding::unknown("lifecycle", "not to be read", "look yourself"),
             Finding::warning("clock", "60 s behind", "set it"),
             Finding::fault("create once", "does not hold", "use another store"),
         ];
@@ -121,12 +130,14 @@ mod tests {
         let expected = "\
 store
   ok       driver       s3
+  unknown  lifecycle    not to be read
+                        -> look yourself
   warning  clock        60 s behind
                         -> set it
   fault    create once  does not hold
                         -> use another store
 
-1 fault, 1 warning.
+1 fault, 1 warning; 1 thing could not be looked at.
 ";
         assert_eq!((exit, text.as_str()), (Exit::Failure, expected));
     }
@@ -138,7 +149,8 @@ store
         let document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(exit, Exit::Failure);
         assert_eq!((&document["faults"], &document["warnings"]), (&json!(1), &json!(1)));
-        assert_eq!(document["groups"][0]["findings"][2]["remedy"], "use another store");
+        assert_eq!(document["unknown"], 1);
+        assert_eq!(document["groups"][0]["findings"][3]["remedy"], "use another store");
     }
 
     #[test]

@@ -18,7 +18,8 @@ use super::size;
 pub use azure::{Azure, AzureAccess, AzureCredentials};
 pub use gcs::{Gcs, GcsAccess, GcsHmac, GcsKey};
 pub use redirect::{
-    AwsFilter, Cloudfront, FilterBy, Middleware, Redirect, RedirectAction, RedirectRule, StorageMiddleware,
+    Cloudfront, FilterBy, GoogleCdn, Middleware, NetworkFilter, Redirect, RedirectAction, RedirectRule,
+    StorageMiddleware,
 };
 pub(super) use redirect::{WrittenMiddleware, check_rules};
 pub use s3::{S3, S3Keys};

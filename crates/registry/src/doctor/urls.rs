@@ -86,7 +86,7 @@ async fn attempt(destination: &Destination, key: &Key) -> Finding {
         expires_in: Duration::from_secs(300),
         content_type: None,
     };
-    let signed = match signer.sign(key, &options).await {
+    let signed = match signer.sign(key, &options, None).await {
         Ok(Some(signed)) => signed,
         Ok(None) => return failed("none is signed: these pulls pass through the registry".into()),
         Err(error) => return failed(error.to_string()),

@@ -1,7 +1,8 @@
-//! Amazon's own networks, as Amazon publishes them.
+//! A cloud's own networks, as Amazon and Google publish them.
 //!
-//! Source: "AWS IP address ranges", AWS general reference: a JSON document with `prefixes[].ip_prefix` and
-//! `ipv6_prefixes[].ipv6_prefix`, each with a `region`.
+//! Sources: "AWS IP address ranges", AWS general reference: a JSON document with `prefixes[].ip_prefix` and
+//! `ipv6_prefixes[].ipv6_prefix`, each with a `region`. "Obtain Google IP address ranges", Google Workspace
+//! admin help: `goog.json` with `prefixes[]`, each an `ipv4Prefix` or an `ipv6Prefix`.
 
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::config::{AwsFilter, FilterBy, Network};
+use crate::config::{FilterBy, Network, NetworkFilter};
 
 /// The published document is about 2 MiB; past this it is something else.
 const LARGEST_DOCUMENT: u64 = 32 * 1024 * 1024;
@@ -17,10 +18,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// After a failure, the next attempt.
 const AGAIN: Duration = Duration::from_secs(60);
 
-/// Addresses of Amazon, renewed by a thread of its own. Until the first document has arrived, no address is:
-/// clients then take the way through CloudFront, which is right for all of them.
+/// Addresses of a cloud, renewed by a thread of its own. Until the first document has arrived, no address is:
+/// clients then take the way through the CDN, which is right for all of them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct AwsRanges(Arc<RwLock<Spans>>);
+pub(super) struct AddressRanges(Arc<RwLock<Spans>>);
 
 /// Spans of addresses, first and last, in order and apart from each other.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -32,19 +33,20 @@ struct Spans {
 #[derive(Deserialize)]
 struct Document {
     prefixes: Vec<Prefix>,
+    #[serde(default)]
     ipv6_prefixes: Vec<Prefix>,
 }
 
 #[derive(Deserialize)]
 struct Prefix {
-    #[serde(alias = "ip_prefix", alias = "ipv6_prefix")]
+    #[serde(alias = "ip_prefix", alias = "ipv6_prefix", alias = "ipv4Prefix", alias = "ipv6Prefix")]
     network: String,
-    region: String,
+    region: Option<String>,
 }
 
-impl AwsRanges {
+impl AddressRanges {
     /// Fetches the ranges now and from time to time, until nobody asks any more.
-    pub(super) fn watch(filter: &AwsFilter) -> Self {
+    pub(super) fn watch(filter: &NetworkFilter) -> Self {
         let ranges = Self::default();
         let (held, filter) = (Arc::downgrade(&ranges.0), filter.clone());
         let work = move || {
@@ -53,16 +55,13 @@ impl AwsRanges {
                 let Some(held) = held.upgrade() else { return };
                 let pause = match fetched {
                     Ok(spans) => {
-                        tracing::debug!(v4 = spans.v4.len(), v6 = spans.v6.len(), "Amazon's address ranges");
+                        tracing::debug!(v4 = spans.v4.len(), v6 = spans.v6.len(), "a cloud's address ranges");
                         *held.write().unwrap_or_else(PoisonError::into_inner) = spans;
                         filter.update_every
                     }
                     Err(reason) => {
-                        tracing::warn!(
-                            url = filter.ranges_url,
-                            reason,
-                            "Amazon's address ranges stay as they are"
-                        );
+                        let url = &filter.ranges_url;
+                        tracing::warn!(url, reason, "a cloud's address ranges stay as they are");
                         AGAIN
                     }
                 };
@@ -70,13 +69,13 @@ impl AwsRanges {
                 std::thread::sleep(pause);
             }
         };
-        if let Err(error) = std::thread::Builder::new().name("aws-ranges".into()).spawn(work) {
-            tracing::warn!(%error, "Amazon's address ranges are not fetched");
+        if let Err(error) = std::thread::Builder::new().name("ranges".into()).spawn(work) {
+            tracing::warn!(%error, "a cloud's address ranges are not fetched");
         }
         ranges
     }
 
-    /// Whether the address is one of Amazon's that were asked for.
+    /// Whether the address is one of those that were asked for.
     pub(super) fn contains(&self, address: IpAddr) -> bool {
         let spans = self.0.read().unwrap_or_else(PoisonError::into_inner);
         match address.to_canonical() {
@@ -91,16 +90,19 @@ fn holds(spans: &[(u128, u128)], address: u128) -> bool {
     after > 0 && address <= spans[after - 1].1
 }
 
-fn fetch(filter: &AwsFilter) -> Result<Spans, String> {
+fn fetch(filter: &NetworkFilter) -> Result<Spans, String> {
     let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build().into();
     let mut answer = agent.get(&filter.ranges_url).call().map_err(|error| error.to_string())?;
     let body = answer.body_mut().with_config().limit(LARGEST_DOCUMENT).read_to_vec();
     read(&body.map_err(|error| error.to_string())?, filter)
 }
 
-fn read(document: &[u8], filter: &AwsFilter) -> Result<Spans, String> {
+fn read(document: &[u8], filter: &NetworkFilter) -> Result<Spans, String> {
     let document: Document = serde_json::from_slice(document).map_err(|error| error.to_string())?;
-    let wanted = |prefix: &&Prefix| filter.by == FilterBy::Aws || filter.regions.contains(&prefix.region);
+    let wanted = |prefix: &&Prefix| {
+        filter.by != FilterBy::Region
+            || prefix.region.as_ref().is_some_and(|region| filter.regions.contains(region))
+    };
     let mut spans = Spans::default();
     for prefix in document.prefixes.iter().chain(&document.ipv6_prefixes).filter(wanted) {
         let network = Network::parse(&prefix.network)?;
@@ -145,8 +147,8 @@ mod tests {
         "ipv6_prefixes":[
             {"ipv6_prefix":"2600:1f00:c000::/40","region":"us-west-2","service":"AMAZON","network_border_group":"x"}]}"#;
 
-    fn filter(by: FilterBy, regions: &[&str]) -> AwsFilter {
-        AwsFilter {
+    fn filter(by: FilterBy, regions: &[&str]) -> NetworkFilter {
+        NetworkFilter {
             by,
             regions: regions.iter().map(|&region| region.to_owned()).collect(),
             update_every: Duration::from_secs(3600),
@@ -154,8 +156,8 @@ mod tests {
         }
     }
 
-    fn ranges(by: FilterBy, regions: &[&str]) -> AwsRanges {
-        AwsRanges(Arc::new(RwLock::new(read(DOCUMENT, &filter(by, regions)).unwrap())))
+    fn ranges(by: FilterBy, regions: &[&str]) -> AddressRanges {
+        AddressRanges(Arc::new(RwLock::new(read(DOCUMENT, &filter(by, regions)).unwrap())))
     }
 
     #[test]
@@ -173,6 +175,19 @@ mod tests {
         ] {
             let parsed = address.parse().unwrap();
             assert_eq!((all.contains(parsed), west.contains(parsed)), (in_all, in_west), "{address}");
+        }
+    }
+
+    #[test]
+    fn googles_document_has_no_regions() {
+        let document = br#"{"syncToken":"1","creationTime":"2026-11-01T00:00:00.0",
+            "prefixes":[{"ipv4Prefix":"8.8.4.0/24"},{"ipv6Prefix":"2001:4860::/32"}]}"#;
+
+        let spans = read(document, &filter(FilterBy::Google, &[])).unwrap();
+
+        let ranges = AddressRanges(Arc::new(RwLock::new(spans)));
+        for (address, expected) in [("8.8.4.4", true), ("8.8.5.4", false), ("2001:4860::8888", true)] {
+            assert_eq!(ranges.contains(address.parse().unwrap()), expected, "{address}");
         }
     }
 

@@ -22,6 +22,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// How long a key lives from the beginning of its day. Azure allows seven days from now; a URL signed late
 /// on a day with yesterday's key still lives for one.
 const LIFE: Duration = Duration::from_secs(3 * 86_400);
+/// What a key of the day is good for at the day's end.
+pub(crate) const LONGEST: Duration = Duration::from_secs(2 * 86_400);
 /// A key that ends sooner signs nothing any more.
 const MARGIN: Duration = Duration::from_secs(3600);
 /// How long a refusal holds for those who wait for a key: each of them asking again, one after the other,

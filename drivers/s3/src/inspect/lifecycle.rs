@@ -1,11 +1,13 @@
 //! Rules by which the store itself deletes or archives, at a time of its own choosing.
 
 use aws_sdk_s3::types::{ExpirationStatus, LifecycleRule, TransitionStorageClass};
-use entrepot_storage::{Finding, Severity};
+use entrepot_storage::Finding;
 
 use crate::client::Client;
 
 const SUBJECT: &str = "lifecycle rules";
+/// How many days an upload may rest, by default.
+const UPLOADS_REST: i32 = 7;
 const ABORT_RULE: &str = "add a lifecycle rule with AbortIncompleteMultipartUpload after 7 days: \
     parts of uploads that nobody finished are billed and not listed";
 
@@ -15,9 +17,12 @@ pub(super) async fn inspect(client: &Client) -> Finding {
     match client.call(client.timeouts.call, request).await {
         Ok(answer) => judge(answer.rules(), client.root()),
         Err(failure) if failure.code() == Some("NoSuchLifecycleConfiguration") => judge(&[], client.root()),
-        Err(failure) => {
-            Finding::note(SUBJECT, format!("they cannot be read ({failure}); look at them yourself"))
-        }
+        Err(failure) => Finding::unknown(
+            SUBJECT,
+            format!("they cannot be read: {failure}"),
+            "allow s3:GetLifecycleConfiguration, or look yourself: no rule may expire or archive what lies below \
+             the root directory, and one should abort incomplete uploads after 7 days",
+        ),
     }
 }
 
@@ -33,13 +38,28 @@ fn judge(rules: &[LifecycleRule], root: &str) -> Finding {
             "remove the rule, or limit it to a prefix outside the root directory",
         );
     }
-    if active().any(|rule| rule.abort_incomplete_multipart_upload().is_some()) {
-        return Finding::note(SUBJECT, "unfinished uploads are cleaned up, nothing else is touched");
+    let aborts = active().filter(|rule| root.starts_with(prefix(rule))).filter_map(days_until_abort).min();
+    match aborts {
+        Some(days) if days < UPLOADS_REST => Finding::warning(
+            SUBJECT,
+            format!("unfinished uploads are aborted after {days} days, some of which may go on"),
+            "let the rule wait 7 days, as long as uploads may rest (`storage.maintenance.uploadpurging.age`)",
+        ),
+        Some(_) => Finding::note(SUBJECT, "unfinished uploads are cleaned up, nothing else is touched"),
+        None => Finding::warning(SUBJECT, "no rule cleans up unfinished uploads", ABORT_RULE),
     }
-    Finding {
-        severity: Severity::Warning,
-        ..Finding::warning(SUBJECT, "no rule cleans up unfinished uploads", ABORT_RULE)
-    }
+}
+
+/// A rule that is limited to tags or sizes does not meet uploads, which have neither.
+fn days_until_abort(rule: &LifecycleRule) -> Option<i32> {
+    let filter = rule.filter();
+    let is_limited = filter.is_some_and(|filter| {
+        filter.tag().is_some()
+            || filter.and().is_some()
+            || filter.object_size_greater_than().is_some()
+            || filter.object_size_less_than().is_some()
+    });
+    rule.abort_incomplete_multipart_upload().filter(|_| !is_limited)?.days_after_initiation()
 }
 
 /// Whether the rule's prefix meets the root directory: one lies below the other. A rule limited to tags or
@@ -76,6 +96,8 @@ mod tests {
         AbortIncompleteMultipartUpload, LifecycleExpiration, LifecycleRuleFilter, Transition,
     };
 
+    use entrepot_storage::Severity;
+
     use super::*;
 
     fn rule(prefix: &str) -> aws_sdk_s3::types::builders::LifecycleRuleBuilder {
@@ -110,12 +132,22 @@ mod tests {
         assert_eq!(judge(&[expiring("logs/"), off, cheaper], "registry/").severity, Severity::Warning);
     }
 
+    fn aborting(prefix: &str, days: i32) -> LifecycleRule {
+        let abort = AbortIncompleteMultipartUpload::builder().days_after_initiation(days).build();
+        rule(prefix).abort_incomplete_multipart_upload(abort).build().unwrap()
+    }
+
     #[test]
     fn unfinished_uploads_that_nobody_cleans_up_are_a_warning() {
-        let abort = AbortIncompleteMultipartUpload::builder().days_after_initiation(7).build();
-        let abort = rule("").abort_incomplete_multipart_upload(abort).build().unwrap();
+        let judged = |rule: LifecycleRule| judge(&[rule], "registry/");
 
         assert_eq!(judge(&[], "").severity, Severity::Warning);
-        assert_eq!(judge(&[abort], "").severity, Severity::Note);
+        assert_eq!(judged(aborting("", 7)).severity, Severity::Note);
+        assert_eq!(judged(aborting("registry/", 30)).severity, Severity::Note);
+        for others in ["logs/", "registry/uploads/"] {
+            assert_eq!(judged(aborting(others, 7)).severity, Severity::Warning, "{others}");
+        }
+        let early = judged(aborting("", 1));
+        assert!(early.severity == Severity::Warning && early.state.contains("after 1 days"), "{early:?}");
     }
 }

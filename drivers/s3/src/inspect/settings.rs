@@ -19,7 +19,11 @@ async fn versioning(client: &Client) -> Finding {
             "add a lifecycle rule with NoncurrentVersionExpiration, or switch versioning off",
         ),
         Ok(_) => Finding::note(subject, "it is off: what is deleted is gone"),
-        Err(failure) => Finding::note(subject, format!("it cannot be read ({failure})")),
+        Err(failure) => Finding::unknown(
+            subject,
+            format!("it cannot be read: {failure}"),
+            "allow s3:GetBucketVersioning, or look yourself: old versions of what was deleted are billed",
+        ),
     }
 }
 
@@ -38,6 +42,10 @@ async fn public(client: &Client) -> Finding {
         Err(failure) if failure.code() == Some("NoSuchBucketPolicy") => {
             Finding::note(subject, "no policy makes the bucket public")
         }
-        Err(failure) => Finding::note(subject, format!("it cannot be read ({failure})")),
+        Err(failure) => Finding::unknown(
+            subject,
+            format!("it cannot be read: {failure}"),
+            "allow s3:GetBucketPolicyStatus, or look yourself: nobody but the registry need read the bucket",
+        ),
     }
 }

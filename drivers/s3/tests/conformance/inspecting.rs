@@ -1,6 +1,6 @@
 //! What the driver finds out about a bucket, and about uploads nobody finished.
 
-use entrepot_storage::{Finding, Severity, StorageDriver};
+use entrepot_storage::{Finding, Inspection, Severity, StorageDriver};
 
 use super::server;
 
@@ -13,7 +13,7 @@ async fn a_bucket_that_may_be_used_has_no_faults_and_nothing_left_in_it() {
     for (variable, server) in server::each() {
         let driver = server.open().await;
 
-        let findings = driver.inspect().await;
+        let findings = driver.inspect(Inspection::EVERYTHING).await;
 
         // A fresh bucket has no rule that cleans up unfinished uploads; an account of somebody's may not let us
         // see whether it has.
@@ -32,7 +32,7 @@ async fn a_bucket_that_is_not_there_is_one_fault_with_a_remedy() {
         server.config.bucket =
             format!("entrepot-no-such-bucket-{:08x}", getrandom::u32().expect("randomness"));
 
-        let findings = server.open().await.inspect().await;
+        let findings = server.open().await.inspect(Inspection::EVERYTHING).await;
 
         assert_eq!(findings.len(), 1, "{variable}: {findings:#?}");
         assert_eq!(findings[0].severity, Severity::Fault);
@@ -47,7 +47,7 @@ async fn wrong_credentials_are_one_fault_with_a_remedy() {
         server.config.credentials =
             CredentialSource::Static(StaticCredentials::new("nobody", "very-secret-word", None));
 
-        let findings = server.open().await.inspect().await;
+        let findings = server.open().await.inspect(Inspection::EVERYTHING).await;
 
         assert_eq!(findings.len(), 1, "{variable}: {findings:#?}");
         assert!(findings[0].remedy.contains("accesskey"), "{variable}: {findings:#?}");

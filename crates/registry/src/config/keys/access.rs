@@ -68,31 +68,37 @@ pub(super) const KEYS: &[Key] = &[
         .example("{foo: bar}"),
     Key::new("middleware.storage", Kind::Items, "Where redirected pulls go instead of to the store: the last one that is not disabled.")
         .example("[{name: redirect, options: {baseurl: https://example.com/}}]"),
-    Key::new("middleware.storage[].name", Kind::OneOf(&["cloudfront", "redirect", "rewrite"]), "`cloudfront`: signed URLs of Amazon CloudFront. `redirect`: the object's key behind another address, not signed. `rewrite`: the store's own URL with another scheme, host or a shorter path.")
+    Key::new("middleware.storage[].name", Kind::OneOf(&["cloudfront", "googlecdn", "redirect", "rewrite"]), "`cloudfront`: signed URLs of Amazon CloudFront. `googlecdn`: those of Google Cloud CDN, with GitLab's options. `redirect`: the object's key behind another address, not signed. `rewrite`: the store's own URL with another scheme, host or a shorter path.")
         .required()
         .example("redirect"),
     Key::new("middleware.storage[].disabled", Kind::Flag, "Leaves the middleware out.")
         .default("false")
         .example("true"),
     Key::new("middleware.storage[].options", Kind::Section, "Where clients are sent, and with what signature."),
-    Key::new("middleware.storage[].options.baseurl", Kind::Text, "For cloudfront and redirect: the address clients are sent to.")
+    Key::new("middleware.storage[].options.baseurl", Kind::Text, "For cloudfront, googlecdn and redirect: the address clients are sent to.")
         .example("https://my.cloudfronted.domain.com/"),
-    Key::new("middleware.storage[].options.privatekey", Kind::Path, "For cloudfront: the private key in PEM, RSA or ECDSA P-256. Read again while the registry runs.")
+    Key::new("middleware.storage[].options.privatekey", Kind::Path, "For cloudfront: the private key in PEM, RSA or ECDSA P-256. For googlecdn: the key for signed URLs, 16 bytes in base64url. Read again while the registry runs.")
         .example("/path/to/pem"),
     Key::new("middleware.storage[].options.keypairid", Kind::Text, "For cloudfront: the name of that key.")
         .example("cloudfrontkeypairid"),
-    Key::new("middleware.storage[].options.duration", duration(MINUTE, WEEK), "For cloudfront: how long a URL is good for, as `storage.redirect.ttl`, before which it goes.")
+    Key::new("middleware.storage[].options.keyname", Kind::Text, "For googlecdn: the name of that key.")
+        .ours()
+        .example("registry-2026"),
+    Key::new("middleware.storage[].options.sourceip", Kind::Flag, "For cloudfront: a URL is good from its client's own address only, so each client has others and caches between share nothing. CloudFront must see clients at the address the registry sees; those with private addresses or IPv6 are served through the registry.")
+        .ours()
+        .default("false")
+        .example("true"),
+    Key::new("middleware.storage[].options.duration", duration(MINUTE, WEEK), "For cloudfront and googlecdn: how long a URL is good for, as `storage.redirect.ttl`, before which it goes.")
         .example("3000s"),
-    Key::new("middleware.storage[].options.ipfilteredby", Kind::OneOf(&["none", "aws", "awsregion"]), "For cloudfront: which clients go to S3 instead. aws: all of Amazon's; awsregion: those of `awsregion`.")
+    Key::new("middleware.storage[].options.ipfilteredby", Kind::OneOf(&["none", "aws", "awsregion", "gcp"]), "For cloudfront and googlecdn: which clients go to the bucket instead. aws: all of Amazon's; awsregion: those of `awsregion`; gcp: all of Google's.")
         .default("none")
         .example("aws"),
     Key::new("middleware.storage[].options.awsregion", Kind::Text, "For cloudfront: the regions whose clients go to S3, with commas between.")
         .example("\"us-east-1, us-east-2\""),
-    Key::new("middleware.storage[].options.updatefrequency", duration(MINUTE, YEAR), "For cloudfront: how often Amazon's address ranges are fetched.")
+    Key::new("middleware.storage[].options.updatefrequency", duration(MINUTE, YEAR), "For cloudfront and googlecdn: how often the address ranges of Amazon or Google are fetched.")
         .default("12h")
         .example("24h"),
-    Key::new("middleware.storage[].options.iprangesurl", Kind::Text, "For cloudfront: where Amazon's address ranges are fetched.")
-        .default("https://ip-ranges.amazonaws.com/ip-ranges.json")
+    Key::new("middleware.storage[].options.iprangesurl", Kind::Text, "For cloudfront and googlecdn: where those are fetched. Without it where they publish them: https://ip-ranges.amazonaws.com/ip-ranges.json, https://www.gstatic.com/ipranges/goog.json.")
         .example("https://mirror.example.com/ip-ranges.json"),
     Key::new("middleware.storage[].options.scheme", Kind::OneOf(&["http", "https"]), "For rewrite: the scheme to put in.")
         .example("https"),

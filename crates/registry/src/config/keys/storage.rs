@@ -30,10 +30,14 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("storage.redirect.disable", Kind::Flag, "Sends every blob through the registry, even where the store could serve it by itself. The filesystem never can.")
         .default("false")
         .example("true"),
-    Key::new("storage.redirect.ttl", duration(MINUTE, Duration::from_secs(7 * 24 * 3600)), "How long a redirected pull's URL is good for when it is new; one that is handed out has at least half of it left. All replicas hand out the same URL for half this time, so caches by URL work. Choose 5m where images are private.")
+    Key::new("storage.redirect.ttl", duration(MINUTE, Duration::from_secs(7 * 24 * 3600)), "How long a redirected pull's URL is good for when it is new; one that is handed out has at least half of it left. All replicas hand out the same URL for half this time, so caches by URL work.")
         .ours()
         .default("20m")
         .example("5m"),
+    Key::new("storage.redirect.private_ttl", duration(MINUTE, Duration::from_secs(7 * 24 * 3600)), "The same for clients who had to say who they are, so that a URL that got into wrong hands is worth little. Never longer than `ttl`, or the `duration` of what stands in front of the store. With `auth: none` nobody has to.")
+        .ours()
+        .default("5m")
+        .example("2m"),
     Key::new("storage.redirect.min_size", Kind::Size(0, u64::MAX), "Blobs smaller than this come through the registry, which saves the client a connection.")
         .ours()
         .default("0")

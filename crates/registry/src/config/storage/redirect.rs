@@ -18,6 +18,8 @@ pub(super) struct Written {
     disable: bool,
     #[serde(deserialize_with = "duration::deserialize")]
     ttl: Duration,
+    #[serde(deserialize_with = "duration::deserialize")]
+    private_ttl: Duration,
     #[serde(deserialize_with = "size::deserialize")]
     min_size: u64,
     rules: Vec<WrittenRule>,
@@ -45,6 +47,9 @@ pub struct Redirect {
     /// How long a new URL is good for. Default: 20 min.
     #[serde(serialize_with = "duration::serialize")]
     pub ttl: Duration,
+    /// The same for clients who had to say who they are, where it is less. Default: 5 min.
+    #[serde(serialize_with = "duration::serialize")]
+    pub private_ttl: Duration,
     /// Smaller blobs come through the registry, in bytes. Default: 0.
     #[serde(serialize_with = "size::serialize")]
     pub min_size: u64,
@@ -109,6 +114,7 @@ impl Written {
         Redirect {
             disable: self.disable,
             ttl: self.ttl,
+            private_ttl: self.private_ttl,
             min_size: self.min_size,
             rules: rules.map(|(index, rule)| rule.settle(index, settling)).collect(),
         }
@@ -170,13 +176,15 @@ struct Options {
     baseurl: Option<String>,
     privatekey: Option<PathBuf>,
     keypairid: Option<String>,
+    keyname: Option<String>,
+    sourceip: bool,
     #[serde(default, deserialize_with = "duration_if_written")]
     duration: Option<Duration>,
     ipfilteredby: String,
     awsregion: Option<String>,
     #[serde(deserialize_with = "duration::deserialize")]
     updatefrequency: Duration,
-    iprangesurl: String,
+    iprangesurl: Option<String>,
     scheme: Option<String>,
     host: Option<String>,
     trimpathprefix: Option<String>,
@@ -208,6 +216,8 @@ impl Middleware {
 pub enum StorageMiddleware {
     /// Amazon CloudFront.
     Cloudfront(Cloudfront),
+    /// Google Cloud CDN.
+    Googlecdn(GoogleCdn),
     /// Another address.
     Redirect {
         /// The address.
@@ -240,12 +250,35 @@ pub struct Cloudfront {
     /// Its name.
     #[serde(rename = "keypairid")]
     pub key_pair_id: String,
+    /// Whether a URL is good from its client's address only.
+    #[serde(rename = "sourceip")]
+    pub source_ip: bool,
     /// How long a URL is good for, where that differs from `storage.redirect.ttl`.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "duration_if_there")]
     pub duration: Option<Duration>,
     /// Which clients go to S3 instead.
     #[serde(flatten)]
-    pub filter: AwsFilter,
+    pub filter: NetworkFilter,
+}
+
+/// Google Cloud CDN.
+#[derive(Debug, Clone, Serialize)]
+pub struct GoogleCdn {
+    /// The load balancer's address.
+    #[serde(rename = "baseurl")]
+    pub base_url: String,
+    /// The key for signed URLs.
+    #[serde(rename = "privatekey")]
+    pub private_key: PathBuf,
+    /// Its name.
+    #[serde(rename = "keyname")]
+    pub key_name: String,
+    /// How long a URL is good for, where that differs from `storage.redirect.ttl`.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "duration_if_there")]
+    pub duration: Option<Duration>,
+    /// Which clients go to the bucket instead.
+    #[serde(flatten)]
+    pub filter: NetworkFilter,
 }
 
 fn duration_if_there<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -255,9 +288,9 @@ fn duration_if_there<S: Serializer>(duration: &Option<Duration>, serializer: S) 
     }
 }
 
-/// Which clients go to S3 instead of CloudFront.
+/// Which clients go to the store instead of what is in front of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct AwsFilter {
+pub struct NetworkFilter {
     /// By what.
     #[serde(rename = "ipfilteredby")]
     pub by: FilterBy,
@@ -288,7 +321,14 @@ pub enum FilterBy {
     /// Addresses of some of Amazon's regions.
     #[serde(rename = "awsregion")]
     Region,
+    /// Addresses of Google.
+    #[serde(rename = "gcp")]
+    Google,
 }
+
+/// Where Amazon and Google publish their addresses.
+const AMAZONS_RANGES: &str = "https://ip-ranges.amazonaws.com/ip-ranges.json";
+const GOOGLES_RANGES: &str = "https://www.gstatic.com/ipranges/goog.json";
 
 impl WrittenMiddleware {
     pub(in crate::config) fn settle(self, settling: &mut Settling<'_>) -> Middleware {
@@ -300,6 +340,7 @@ impl WrittenMiddleware {
             }
             let made = match entry.name.as_str() {
                 "cloudfront" => entry.options.cloudfront(&path, settling).map(StorageMiddleware::Cloudfront),
+                "googlecdn" => entry.options.google_cdn(&path, settling).map(StorageMiddleware::Googlecdn),
                 "redirect" => required(&path, "baseurl", entry.options.baseurl, settling)
                     .map(|base_url| StorageMiddleware::Redirect { base_url }),
                 _ => Some(StorageMiddleware::Rewrite {
@@ -343,8 +384,28 @@ impl StorageMiddleware {
     pub const fn name(&self) -> &'static str {
         match self {
             StorageMiddleware::Cloudfront(_) => "cloudfront",
+            StorageMiddleware::Googlecdn(_) => "googlecdn",
             StorageMiddleware::Redirect { .. } => "redirect",
             StorageMiddleware::Rewrite { .. } => "rewrite",
+        }
+    }
+
+    /// Which clients go past it to the store.
+    pub fn filter(&self) -> Option<&NetworkFilter> {
+        let filter = match self {
+            StorageMiddleware::Cloudfront(settings) => &settings.filter,
+            StorageMiddleware::Googlecdn(settings) => &settings.filter,
+            StorageMiddleware::Redirect { .. } | StorageMiddleware::Rewrite { .. } => return None,
+        };
+        Some(filter).filter(|filter| filter.by != FilterBy::Nothing)
+    }
+
+    /// How long its URLs are good for, where it says so.
+    pub const fn duration(&self) -> Option<Duration> {
+        match self {
+            StorageMiddleware::Cloudfront(settings) => settings.duration,
+            StorageMiddleware::Googlecdn(settings) => settings.duration,
+            StorageMiddleware::Redirect { .. } | StorageMiddleware::Rewrite { .. } => None,
         }
     }
 }
@@ -364,6 +425,12 @@ impl Options {
         let by = match self.ipfilteredby.as_str() {
             "aws" => FilterBy::Aws,
             "awsregion" => FilterBy::Region,
+            "gcp" => {
+                let message =
+                    "Google's addresses are no nearer to S3; `aws` and `awsregion` are for CloudFront";
+                settling.refuse(&format!("{path}.ipfilteredby"), message);
+                FilterBy::Nothing
+            }
             _ => FilterBy::Nothing,
         };
         let regions: Vec<String> = self
@@ -376,14 +443,41 @@ impl Options {
         if by == FilterBy::Region && regions.is_empty() {
             settling.refuse(&format!("{path}.awsregion"), "`ipfilteredby: awsregion` needs the regions here");
         }
-        let filter =
-            AwsFilter { by, regions, update_every: self.updatefrequency, ranges_url: self.iprangesurl };
+        let ranges_url = self.iprangesurl.unwrap_or_else(|| AMAZONS_RANGES.into());
         Some(Cloudfront {
             base_url: base_url?,
             private_key: private_key?,
             key_pair_id: key_pair_id?,
+            source_ip: self.sourceip,
             duration: self.duration,
-            filter,
+            filter: NetworkFilter { by, regions, update_every: self.updatefrequency, ranges_url },
+        })
+    }
+
+    fn google_cdn(self, path: &str, settling: &mut Settling<'_>) -> Option<GoogleCdn> {
+        let base_url = required(path, "baseurl", self.baseurl, settling);
+        let private_key = required(path, "privatekey", self.privatekey, settling);
+        let key_name = required(path, "keyname", self.keyname, settling);
+        let by = match self.ipfilteredby.as_str() {
+            "gcp" => FilterBy::Google,
+            "none" => FilterBy::Nothing,
+            _ => {
+                let message = "Amazon's addresses are no nearer to Google's buckets; `gcp` is for Cloud CDN";
+                settling.refuse(&format!("{path}.ipfilteredby"), message);
+                FilterBy::Nothing
+            }
+        };
+        if self.sourceip {
+            settling
+                .refuse(&format!("{path}.sourceip"), "Cloud CDN holds no URL to an address; CloudFront does");
+        }
+        let ranges_url = self.iprangesurl.unwrap_or_else(|| GOOGLES_RANGES.into());
+        Some(GoogleCdn {
+            base_url: base_url?,
+            private_key: private_key?,
+            key_name: key_name?,
+            duration: self.duration,
+            filter: NetworkFilter { by, regions: Vec::new(), update_every: self.updatefrequency, ranges_url },
         })
     }
 }

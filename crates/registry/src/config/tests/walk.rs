@@ -92,6 +92,14 @@ const COMPANIONS: &[(&str, &[(&str, &str)])] = &[
     ("middleware.storage[].options.host", &[REWRITE]),
     ("middleware.storage[].options.trimpathprefix", &[REWRITE]),
     (
+        "middleware.storage[].options.keyname",
+        &[
+            ("REGISTRY_MIDDLEWARE_STORAGE_0_NAME", "googlecdn"),
+            ("REGISTRY_MIDDLEWARE_STORAGE_0_OPTIONS_BASEURL", "https://c"),
+            ("REGISTRY_MIDDLEWARE_STORAGE_0_OPTIONS_PRIVATEKEY", "/k"),
+        ],
+    ),
+    (
         "middleware.storage[].options",
         &[
             ("REGISTRY_MIDDLEWARE_STORAGE_0_NAME", "cloudfront"),

@@ -3,8 +3,8 @@
 use std::sync::Barrier;
 
 use entrepot_api::Failure;
-use entrepot_oci::Digest;
-use entrepot_storage::decorate::{Operation, Stepper, Ticket};
+use entrepot_oci::{Algorithm, Digest};
+use entrepot_storage::decorate::{Operation, Point, Stepper, Ticket};
 use entrepot_tests::http::{Client, Response};
 use entrepot_tests::on_every_store;
 use entrepot_tests::registry::content::{noise, with_digest};
@@ -142,6 +142,87 @@ fn of_two_commits_none_is_lost(setup: Setup) {
     }
 }
 
+/// Whoever closes a session, the bytes that get a digest are those that hash to it.
+fn of_two_closings_with_other_last_bytes_none_gets_the_others(setup: Setup) {
+    let setup = setup.domain(|config| config.part_bytes = Some(8 * 1024));
+    let replicas = [setup.start(), setup.start()];
+    for round in 0..20_u64 {
+        let first = noise(round, 8 * 1024);
+        // As long as a part, and as long as each other: no count of bytes tells them apart.
+        let wholes = [1, 2].map(|n| [first.clone(), noise(round * 2 + 1000 + n, 8 * 1024)].concat());
+        let patched = replicas[0].patch(replicas[0].open_upload("a")).body(first).send().expect(202);
+        let location = patched.expect_header("Location");
+
+        let answers = at_once(&replicas, |n, client| {
+            let closing = with_digest(location, Digest::sha256(&wholes[n]));
+            client.put(closing).body(wholes[n][8 * 1024..].to_vec()).send()
+        });
+
+        assert!(answers.iter().filter(|answer| answer.status == 201).count() <= 1, "{answers:?}");
+        for (whole, answer) in wholes.iter().zip(&answers) {
+            assert_holds_only_the_right_bytes(&replicas[1], whole, answer.status == 201);
+        }
+    }
+}
+
+#[track_caller]
+fn assert_holds_only_the_right_bytes(client: &Client, content: &[u8], is_acknowledged: bool) {
+    let pulled = client.get(format!("/v2/a/blobs/{}", Digest::sha256(content))).send();
+    match pulled.status {
+        200 => assert!(pulled.body == content, "other bytes have this digest"),
+        404 => assert!(!is_acknowledged, "an acknowledged blob is gone"),
+        _ => panic!("{pulled}"),
+    }
+}
+
+/// A closing that is held up at any of its writes while another, with a digest of another algorithm that is
+/// wrong, does all it can (once it completed the upload, was refused, and the first took its object for its own).
+fn a_wrong_closing_puts_nothing_into_a_right_one(setup: Setup) {
+    const PART: usize = 8 * 1024;
+    let setup = setup.domain(|config| config.part_bytes = Some(PART as u64));
+    let meddler = setup.start();
+    let (held, controls) = setup.breakable();
+    let held = held.start();
+    let stops = [Operation::UploadPart, Operation::UploadFlush, Operation::Put, Operation::UploadComplete];
+    for (round, stop) in stops.into_iter().enumerate() {
+        let round = round as u64;
+        let (first, right, wrong) = (noise(round, PART), noise(round + 10, PART), noise(round + 20, PART));
+        let whole = [first.clone(), right.clone()].concat();
+        let patched = meddler.patch(meddler.open_upload("a")).body(first).send().expect(202);
+        let location = patched.expect_header("Location").to_owned();
+        let stepper = Stepper::before_and_after();
+        controls.step_by(&stepper);
+
+        let answer = std::thread::scope(|scope| {
+            let closing = with_digest(&location, Digest::sha256(&whole));
+            let closing = scope.spawn(|| held.put(closing).body(right).send());
+            let mut is_meddled = false;
+            while !closing.is_finished() {
+                for ticket in stepper.waiting() {
+                    if ticket.operation == stop && !is_meddled && ticket.point == Point::After {
+                        let refused =
+                            with_digest(&location, Digest::of(Algorithm::Sha512, b"something else"));
+                        let refused = meddler.put(refused).body(wrong.clone()).send();
+                        assert!([400, 404].contains(&refused.status), "{refused}");
+                        is_meddled = true;
+                    }
+                    stepper.release(ticket.id);
+                }
+                std::thread::yield_now();
+            }
+            assert!(is_meddled, "the closing makes no {stop}");
+            closing.join().expect("it is answered")
+        });
+        controls.clear();
+
+        assert!([201, 404, 503].contains(&answer.status), "{answer}");
+        assert_holds_only_the_right_bytes(&meddler, &whole, answer.status == 201);
+        // And whoever comes with the right bytes can push them.
+        meddler.push_blob("a", &whole);
+        assert_holds_only_the_right_bytes(&meddler, &whole, true);
+    }
+}
+
 /// BuildKit pushes one layer many times at once.
 fn one_blob_pushed_by_many_is_one_blob(setup: Setup) {
     let replicas: Vec<_> = (0..3).map(|_| setup.start()).collect();
@@ -222,6 +303,8 @@ on_every_store![
     of_two_later_chunks_one_wins,
     the_loser_learns_its_fate_although_its_bytes_are_gone,
     of_two_commits_none_is_lost,
+    of_two_closings_with_other_last_bytes_none_gets_the_others,
+    a_wrong_closing_puts_nothing_into_a_right_one,
     one_blob_pushed_by_many_is_one_blob,
     one_tag_pushed_by_many_names_one_of_them,
     a_push_and_a_delete_of_what_it_names_agree,

@@ -24,6 +24,9 @@ macro_rules! on_every_store {
         mod on_memory {
             $(#[test] fn $case() { super::$case($crate::registry::Store::Memory.setup()) })+
         }
+        mod on_a_bucket {
+            $(#[test] fn $case() { super::$case($crate::registry::Store::Bucket.setup()) })+
+        }
         mod on_filesystem {
             $(#[test] fn $case() { super::$case($crate::registry::Store::Filesystem.setup()) })+
         }

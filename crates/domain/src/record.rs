@@ -7,7 +7,7 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use entrepot_storage::{Key, PreparedPut, PutMode, StorageDriverExt, Version};
+use entrepot_storage::{ErrorKind, Key, PreparedPut, PutMode, StorageDriverExt, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -28,6 +28,8 @@ pub use tag::{Announcement, TagRecord};
 
 /// How often a lost race is run again before the caller is told to come back.
 pub(crate) const ATTEMPTS: u32 = 6;
+/// How often a write is sent that the store fails on.
+const AFTER_FAILURES: u32 = 3;
 
 /// 128 random bits, unique to one write of one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -229,8 +231,14 @@ impl Inner {
             if found.version.as_ref() != expected {
                 return Ok(Swap::Lost(found));
             }
-            // Unchanged: the write was not applied, or not yet. The same condition may be sent again.
-            if attempt + 1 >= ATTEMPTS {
+            // Unchanged: the write was not applied, or not yet. The same condition may be sent again, but not to a
+            // store that wants to be asked less, and not often to one that fails: it was asked again below.
+            let most = match error.kind() {
+                ErrorKind::Throttled { .. } => 1,
+                _ if error.is_lost_condition() => ATTEMPTS,
+                _ => AFTER_FAILURES,
+            };
+            if attempt + 1 >= most {
                 return Err(error.into());
             }
             self.pause(attempt).await;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
+use futures_util::future::join;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
@@ -57,12 +58,25 @@ pub struct Tail {
     pub key: Key,
     /// Its length in bytes.
     pub size: u64,
+    /// The same bytes as the upload's next part. If nothing more comes, it is the last one, and nobody has to
+    /// read the remainder back; if more comes, a part of the same number takes its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
 }
 
 impl AppendState {
     /// Bytes this state accounts for.
     pub fn size(&self) -> u64 {
         self.parts.iter().map(|part| part.size).sum::<u64>() + self.tail.as_ref().map_or(0, |tail| tail.size)
+    }
+
+    /// Completes the upload of a [sealed](Appender::seal) body. May be repeated, by any process. Without an
+    /// upload there is nothing to complete.
+    pub async fn complete(&self, driver: &SharedDriver) -> Result<()> {
+        match &self.upload {
+            Some(upload) => driver.upload_complete(upload, &self.parts).await.map(|_| ()),
+            None => Ok(()),
+        }
     }
 }
 
@@ -91,6 +105,8 @@ pub struct Appender {
     gathering: Gathering,
     in_flight: VecDeque<InFlight>,
     next_number: u32,
+    /// This handle sent parts that were not flushed.
+    is_unflushed: bool,
     superseded: Vec<Key>,
     /// Promised for what was begun by nothing yet.
     destination: Option<Key>,
@@ -132,6 +148,7 @@ impl Appender {
             gathering: Gathering::default(),
             in_flight: VecDeque::new(),
             next_number: 1,
+            is_unflushed: false,
             superseded: Vec::new(),
             destination: None,
             driver,
@@ -173,9 +190,19 @@ impl Appender {
     /// end. Bytes that have not filled a part are not in it. `None` while no part was written.
     pub async fn checkpoint(&mut self) -> Result<Option<AppendState>> {
         self.settle(0).await?;
-        let Some(upload) = &self.state.upload else { return Ok(None) };
-        self.driver.upload_flush(upload).await?;
+        if self.state.upload.is_none() {
+            return Ok(None);
+        }
+        self.flush().await?;
         Ok(Some(self.state.clone()))
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        if let Some(upload) = self.state.upload.as_ref().filter(|_| self.is_unflushed) {
+            self.driver.upload_flush(upload).await?;
+            self.is_unflushed = false;
+        }
+        Ok(())
     }
 
     /// Ends this request: everything accepted becomes durable, and the answered state says where it is.
@@ -192,13 +219,11 @@ impl Appender {
                 self.park().await?;
             }
         }
-        if let Some(upload) = &self.state.upload {
-            self.driver.upload_flush(upload).await?;
-        }
+        self.flush().await?;
         Ok(Suspended { state: self.state.clone(), superseded: std::mem::take(&mut self.superseded) })
     }
 
-    /// The key [`finish`](Self::finish) will make the object at, if nothing is appended before.
+    /// The key [`finish`](Self::finish) and [`seal`](Self::seal) will make the object at, if nothing is appended before.
     pub fn destination(&mut self) -> Key {
         match (&self.state.upload, &self.state.tail) {
             (Some(upload), _) => upload.key.clone(),
@@ -213,20 +238,42 @@ impl Appender {
 
     /// Makes the object: answers its key and size once it is durable and visible there. The number of
     /// requests does not depend on the size of what was appended before.
-    pub async fn finish(mut self) -> Result<Finished> {
-        if self.state.upload.is_none() {
-            return self.finish_whole().await;
+    pub async fn finish(self) -> Result<Finished> {
+        let driver = Arc::clone(&self.driver);
+        let Sealed { finished, completion } = self.seal().await?;
+        if let Some(state) = completion {
+            state.complete(&driver).await?;
         }
-        if self.state.tail.is_some() {
-            self.unpark().await?;
+        Ok(finished)
+    }
+
+    /// Makes everything durable and decides what the object will consist of: nothing can be appended any more.
+    /// What was begun as an upload is visible once its [completion](AppendState::complete) is done; else the
+    /// object is there when this answers.
+    ///
+    /// A body that several requests may close at once is sealed, one of the seals is recorded, and only that
+    /// one is completed: a store tells a repeated completion from another's by the object's size at most.
+    pub async fn seal(mut self) -> Result<Sealed> {
+        let Some(upload) = self.state.upload.clone() else {
+            let finished = self.finish_whole().await?;
+            return Ok(Sealed { finished, completion: None });
+        };
+        match self.state.tail.take() {
+            Some(Tail { key, part: Some(part), .. }) if self.gathering.size() == 0 => {
+                self.state.parts.push(part);
+                self.superseded.push(key);
+            }
+            tail => self.state.tail = tail,
         }
+        self.unpark().await?;
         if self.gathering.size() > 0 {
             self.send_part().await?;
         }
         self.settle(0).await?;
-        let upload = self.state.upload.clone().expect("checked above");
-        let meta = self.driver.upload_complete(&upload, &self.state.parts).await?;
-        self.finished(meta.key, meta.size)
+        self.flush().await?;
+        let size = self.state.size();
+        let finished = Finished { key: upload.key, size, superseded: std::mem::take(&mut self.superseded) };
+        Ok(Sealed { finished, completion: Some(self.state.clone()) })
     }
 
     /// Gives everything up: aborts the upload and deletes what was parked. Best effort, for a body that
@@ -281,11 +328,27 @@ impl Appender {
         Error::new(self.driver.name(), ErrorKind::PartMismatch).at(&tail.key)
     }
 
-    /// Writes the buffer as an object of its own.
+    /// Writes the buffer as an object of its own, and beside that as the part it will be if nothing follows.
     async fn park(&mut self) -> Result<()> {
-        let meta = self.put_buffer().await?;
-        self.state.tail = Some(Tail { key: meta.key, size: meta.size });
+        let (bytes, _reservation) = std::mem::take(&mut self.gathering).freeze();
+        let key = self.fresh_key();
+        let (meta, part) = join(put_fresh(&self.driver, key, bytes.clone()), self.send_ahead(bytes)).await;
+        let meta = meta?;
+        self.state.tail = Some(Tail { key: meta.key, size: meta.size, part: part? });
         Ok(())
+    }
+
+    /// Sends what may become the last part. None where there is no upload, or for now no way to it: then the
+    /// parked bytes are sent by whoever needs them.
+    async fn send_ahead(&self, bytes: Bytes) -> Result<Option<Part>> {
+        let number = self.next_number;
+        let upload = self.state.upload.as_ref().filter(|_| number <= self.driver.capabilities().max_parts);
+        let Some(upload) = upload else { return Ok(None) };
+        match self.driver.upload_part(upload, number, vec![bytes]).await {
+            Ok(part) => Ok(Some(part)),
+            Err(error) if error.kind() == ErrorKind::UploadGone => Err(error),
+            Err(_) => Ok(None),
+        }
     }
 
     async fn put_buffer(&mut self) -> Result<ObjectMeta> {
@@ -327,6 +390,7 @@ impl Appender {
                 .because("more parts than the store allows"));
         }
         self.next_number += 1;
+        self.is_unflushed = true;
         let (bytes, reservation) = std::mem::take(&mut self.gathering).freeze();
         let driver = Arc::clone(&self.driver);
         self.in_flight.push_back(InFlight(tokio::spawn(async move {
@@ -369,6 +433,15 @@ pub struct Finished {
     pub size: u64,
     /// Objects that are no longer needed.
     pub superseded: Vec<Key>,
+}
+
+/// A body that takes nothing more.
+#[derive(Debug)]
+pub struct Sealed {
+    /// What there will be, or is.
+    pub finished: Finished,
+    /// What is left to do before it is. Plain data: any process may do it.
+    pub completion: Option<AppendState>,
 }
 
 /// Puts at a key that was made for this call alone. `AlreadyExists` can then only be an earlier attempt

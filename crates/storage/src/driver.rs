@@ -92,7 +92,9 @@ pub trait StorageDriver: fmt::Debug + fmt::Display + Send + Sync + 'static {
     async fn upload_flush(&self, upload: &Upload) -> Result<()>;
 
     /// Makes the object out of exactly `parts`, in order. Cost does not depend on their size as long
-    /// as one writer wrote them in order. Replaces nothing: callers choose keys that never were used.
+    /// as one writer wrote them in order. Replaces nothing: callers choose keys that never were used, and
+    /// complete one upload with one list of parts. Most stores tell a completion that is repeated from one with
+    /// another list by the object's size alone.
     ///
     /// Fails with `PartMismatch` where the store no longer holds the tagged bytes, and then nothing
     /// is visible. Completing again after a success answers the object as it is.

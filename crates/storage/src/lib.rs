@@ -23,7 +23,7 @@ pub mod probe;
 pub mod signer;
 pub mod upload;
 
-pub use append::{AppendOptions, AppendState, Appender, Finished, PartBudget, Suspended, Tail};
+pub use append::{AppendOptions, AppendState, Appender, Finished, PartBudget, Sealed, Suspended, Tail};
 pub use capabilities::Capabilities;
 pub use driver::{SharedDriver, StorageDriver, StorageDriverExt};
 pub use error::{Error, ErrorKind, Result};

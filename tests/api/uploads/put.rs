@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use entrepot_api::Failure;
 use entrepot_oci::Digest;
+use entrepot_storage::ErrorKind;
 use entrepot_storage::decorate::{Effect, Operation, Rule};
 use entrepot_tests::http::{Client, Response};
 use entrepot_tests::on_every_store;
@@ -225,6 +226,30 @@ fn a_commit_costs_the_same_for_every_size(setup: Setup) {
     assert!(costs.iter().all(|cost| *cost <= costs[0] + 3), "{costs:?}");
 }
 
+/// By a rule of the bucket, or somebody's hand. No repetition brings it back, so a client that is told to come
+/// again would come for a week (once 503).
+fn an_upload_the_store_has_lost_is_unknown_from_then_on(setup: Setup) {
+    let setup = setup.domain(|config| config.part_bytes = Some(64 * 1024));
+    let (setup, controls) = setup.breakable();
+    let registry = setup.start();
+    let content = noise(8, 200_000);
+    for lost in [Operation::UploadPart, Operation::UploadComplete] {
+        let location = started(&registry, &content);
+        let whole = [content.clone(), noise(9, 100_000)].concat();
+        controls.clear();
+        controls.add(Rule::new(Effect::FailBefore(ErrorKind::UploadGone)).on(lost));
+
+        let put = registry.put(with_digest(&location, Digest::sha256(&whole))).body(&whole[content.len()..]);
+        put.send().refused(Failure::UploadUnknown);
+
+        controls.clear();
+        registry.get(&location).send().refused(Failure::UploadUnknown);
+        registry.patch(&location).body(b"more").send().refused(Failure::UploadUnknown);
+        registry.push_blob("a", &whole);
+        assert!(holds(&registry, &whole));
+    }
+}
+
 fn the_empty_blob_can_be_pushed_in_every_way(setup: Setup) {
     let registry = setup.start();
     let digest = Digest::sha256(b"");
@@ -291,6 +316,7 @@ on_every_store![
     a_stated_size_is_checked_where_there_is_one,
     a_length_that_contradicts_the_range_is_refused,
     a_commit_costs_the_same_for_every_size,
+    an_upload_the_store_has_lost_is_unknown_from_then_on,
     the_empty_blob_can_be_pushed_in_every_way,
     a_put_that_broke_off_may_be_sent_again,
     nothing_of_a_put_that_broke_off_becomes_a_blob,

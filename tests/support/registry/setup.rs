@@ -17,11 +17,17 @@ use tempfile::TempDir;
 
 use super::{CountingEntropy, Doorman, FixedClock, TestRegistry};
 
+/// Bytes of a part in [`Store::Bucket`].
+const LEAST_PART: u64 = 4096;
+
 /// The stores every suite runs over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Store {
     /// The memory driver, without presigned URLs: bytes come from the registry.
     Memory,
+    /// The memory driver with the limits of an object store, scaled down: parts have a least size, so that what
+    /// is left at a request's end has to be parked.
+    Bucket,
     /// The filesystem driver, in a directory of its own.
     Filesystem,
 }
@@ -31,6 +37,7 @@ impl Store {
     pub fn setup(self) -> Setup {
         match self {
             Store::Memory => Setup::memory(),
+            Store::Bucket => Setup::bucket(),
             Store::Filesystem => Setup::filesystem(),
         }
     }
@@ -77,6 +84,12 @@ impl Setup {
     /// Over new memory.
     pub fn memory() -> Self {
         Self::over(MemoryDriver::with(entrepot_driver_memory::Config::resembling_a_disk()).shared())
+    }
+
+    /// Over new memory with the limits of an object store.
+    pub fn bucket() -> Self {
+        let config = entrepot_driver_memory::Config::resembling_s3(LEAST_PART);
+        Self::over(MemoryDriver::with(config).shared())
     }
 
     /// Over new memory whose objects have URLs, and every blob is redirected to one. Nothing answers there.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use entrepot_oci::{Digest, Hasher, RepositoryName};
-use entrepot_storage::{AppendOptions, AppendState, Appender, Finished, Suspended};
+use entrepot_storage::{AppendOptions, AppendState, Appender, Finished, Sealed, Suspended};
 use futures_core::Stream;
 use futures_util::StreamExt;
 use futures_util::future::try_join;
@@ -291,6 +291,10 @@ impl Intake {
 
     pub(crate) async fn finish(self) -> Result<Finished> {
         Ok(self.appender.finish().await?)
+    }
+
+    pub(crate) async fn seal(self) -> Result<Sealed> {
+        Ok(self.appender.seal().await?)
     }
 
     /// Gives up bytes nobody was told of. What cannot be deleted now is found by the orphan sweep.

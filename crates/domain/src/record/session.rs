@@ -20,7 +20,7 @@ pub struct SessionRecord {
     /// The hash over those bytes, see [`entrepot_oci::Hasher::save`].
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub hash: String,
-    /// Where those bytes are.
+    /// Where those bytes are. In a session that is being published: what is left to do before they are visible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub append: Option<AppendState>,
     /// The one publish attempt, once there is one.
@@ -54,6 +54,10 @@ pub struct Publishing {
     pub expect: Option<Version>,
     /// What the blob record was then.
     pub was: BlobThen,
+    /// The digest is the client's word only: it is of another algorithm than the bytes were hashed with as they
+    /// came, so whoever publishes them hashes them first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub claimed: bool,
 }
 
 /// What the blob record was when a publish attempt was bound to it.

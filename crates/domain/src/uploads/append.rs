@@ -40,8 +40,9 @@ impl Registry {
         inner.check_blob_size(standing.offset.saturating_add(size.unwrap_or(0)))?;
         let seen = standing.version.clone();
         match inner.append(session, standing, size, body).await {
-            Err(error) => match inner.moved_meanwhile(session, seen.as_ref(), &error).await {
-                Some(now) => Err(inner.lost_to(session, now)),
+            Err(error) => match inner.loss(session, seen.as_ref(), &error).await {
+                Some(Loss::Moved(now)) => Err(inner.lost_to(session, now)),
+                Some(Loss::Final) => Err(Error::UploadUnknown),
                 None => Err(error),
             },
             progress => progress,
@@ -99,21 +100,28 @@ impl Inner {
         Ok(self.load_session(session).await?.1)
     }
 
-    /// The session as it stands now, where `error` is the other side of a lost race: whoever won has freed
-    /// the bytes both requests began with, and what is missing in the store then says only that the
-    /// session moved from the version that was `seen`.
-    pub(super) async fn moved_meanwhile(
+    /// What it means for the session that the store no longer has bytes of it, where `error` says so.
+    ///
+    /// It may be the other side of a lost race: whoever won has freed the bytes both requests began with. A
+    /// session that still stands as it was `seen` can never be closed, whoever tries: it is ended here, so that
+    /// the client hears of it and begins anew.
+    pub(super) async fn loss(
         &self,
         session: &Session,
         seen: Option<&Version>,
         error: &Error,
-    ) -> Option<Slot<SessionRecord>> {
+    ) -> Option<Loss> {
         let Error::Store(failure) = error else { return None };
         if !matches!(failure.kind(), ErrorKind::NotFound | ErrorKind::UploadGone | ErrorKind::PartMismatch) {
             return None;
         }
-        let (_, now) = self.load_session(session).await.ok()?;
-        (now.version.as_ref() != seen).then_some(now)
+        let (key, now) = self.load_session(session).await.ok()?;
+        if now.version.as_ref() != seen {
+            return Some(Loss::Moved(now));
+        }
+        let record = now.record.as_ref().filter(|record| record.state == SessionState::Open)?;
+        tracing::warn!(%error, %key, "the store has lost bytes of an upload, which is given up");
+        self.kill_open(&key, &now, record).await.ok().map(|()| Loss::Final)
     }
 
     /// What an append that lost is told: where the session stands now, if it goes on.
@@ -293,6 +301,14 @@ impl Inner {
             }
         }
     }
+}
+
+/// What the loss of a session's bytes came from.
+pub(super) enum Loss {
+    /// Another request moved the session, and this is how it stands now.
+    Moved(Slot<SessionRecord>),
+    /// Nobody can have them back. The session is ended.
+    Final,
 }
 
 /// The record version a request's next save must meet.

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
 use entrepot_oci::Digest;
-use entrepot_storage::{Key, ObjectMeta};
+use entrepot_storage::{Key, ObjectMeta, Upload, UploadEntry};
 
 use super::append::tombstone;
 use crate::blobs::visible;
@@ -39,6 +39,16 @@ pub struct Expired {
     pub uploads: u64,
     /// Things that were left because the store failed on them; the next run tries again.
     pub failures: u64,
+}
+
+impl Expired {
+    /// One thing the store fails on must not keep the others from being looked at.
+    fn note(&mut self, key: &Key, outcome: Result<()>) {
+        if let Err(error) = outcome {
+            tracing::warn!(%error, %key, "what nobody needs could not be freed");
+            self.failures += 1;
+        }
+    }
 }
 
 /// Keys asked for at once.
@@ -91,10 +101,8 @@ impl Inner {
             if expiry.dry_run {
                 return Ok(());
             }
-            if let Err(error) = self.expire_session(&meta.key).await {
-                tracing::warn!(%error, key = %meta.key, "a session could not be ended");
-                done.failures += 1;
-            }
+            let ended = self.expire_session(&meta.key).await;
+            done.note(&meta.key, ended);
             Ok(())
         })
         .await
@@ -132,7 +140,7 @@ impl Inner {
         }
     }
 
-    async fn expire_publishing(
+    pub(super) async fn expire_publishing(
         &self,
         key: &Key,
         found: &Slot<SessionRecord>,
@@ -142,12 +150,14 @@ impl Inner {
         // The grave remembers the attempt: whoever finds the bytes after a crash has to fence them as well.
         let dead = SessionRecord { publish: record.publish.clone(), ..tombstone(record.repository.clone()) };
         let Swap::Won(_) = self.swap(key, found.version.as_ref(), &dead).await? else { return Ok(()) };
-        self.fence(&publish.digest, &publish.inst).await
+        let upload = record.append.as_ref().and_then(|state| state.upload.as_ref());
+        self.fence(&publish.digest, &publish.inst, upload).await
     }
 
     /// 2.10: frees bytes that may have been about to be published. A blob record that does not name them
-    /// is first written anew where it could still accept an attempt bound to its present version.
-    pub(crate) async fn fence(&self, digest: &Digest, bytes: &Key) -> Result<()> {
+    /// is first written anew where it could still accept an attempt bound to its present version. `upload` is
+    /// what would make them visible yet, if anything.
+    pub(crate) async fn fence(&self, digest: &Digest, bytes: &Key, upload: Option<&Upload>) -> Result<()> {
         let key = layout::blob(digest);
         let mut found = self.load::<Pointer>(&key).await?;
         for attempt in 0..ATTEMPTS {
@@ -155,19 +165,27 @@ impl Inner {
                 if inst == bytes {
                     return Ok(());
                 }
-                return Ok(self.store.delete(bytes, None).await?);
+                return self.drop_bytes(bytes, upload).await;
             }
             if self.broken(Mutation::ReaperWithoutFence) {
-                return Ok(self.store.delete(bytes, None).await?);
+                return self.drop_bytes(bytes, upload).await;
             }
             let grave = Pointer { state: Life::Dead, inst: Some(bytes.clone()), size: 0 };
             match self.swap(&key, found.version.as_ref(), &grave).await? {
-                Swap::Won(_) => return Ok(self.store.delete(bytes, None).await?),
+                Swap::Won(_) => return self.drop_bytes(bytes, upload).await,
                 Swap::Lost(now) => found = now,
             }
             self.pause(attempt).await;
         }
         Err(Error::busy("too many changes of one blob at once"))
+    }
+
+    /// The upload first: completed in between, it would bring the bytes back.
+    async fn drop_bytes(&self, bytes: &Key, upload: Option<&Upload>) -> Result<()> {
+        if let Some(upload) = upload {
+            self.store.upload_abort(upload).await?;
+        }
+        Ok(self.store.delete(bytes, None).await?)
     }
 
     /// Frees bytes that lie under no session and that no blob record names.
@@ -187,7 +205,8 @@ impl Inner {
         })
         .await?;
         for (key, digest) in known {
-            self.sweep_known(&key, &digest, expiry, done).await?;
+            let swept = self.sweep_known(&key, &digest, expiry, done).await;
+            done.note(&key, swept);
         }
         self.sweep_nameless(nameless, expiry, done).await
     }
@@ -207,7 +226,7 @@ impl Inner {
         if expiry.dry_run {
             return Ok(());
         }
-        self.fence(digest, key).await
+        self.fence(digest, key, None).await
     }
 
     /// Whether a session that has not ended may still publish these bytes. Its own expiry decides then.
@@ -235,13 +254,15 @@ impl Inner {
         };
         let mut ownerless = Vec::new();
         for (key, owner) in candidates {
-            match self.owner(&owner, expiry.dry_run).await? {
-                Owner::Alive => {}
+            match self.owner(&owner, expiry.dry_run).await {
+                Ok(Owner::Alive) => {}
                 // An attempt to publish these very bytes may still be on its way.
-                Owner::Ended(Some(publish)) if publish.inst == key => {
-                    self.sweep_known(&key, &publish.digest, expiry, done).await?;
+                Ok(Owner::Ended(Some(publish))) if publish.inst == key => {
+                    let swept = self.sweep_known(&key, &publish.digest, expiry, done).await;
+                    done.note(&key, swept);
                 }
-                Owner::Ended(_) => ownerless.push(key),
+                Ok(Owner::Ended(_)) => ownerless.push(key),
+                Err(error) => done.note(&key, Err(error)),
             }
         }
         if ownerless.is_empty() {
@@ -254,7 +275,8 @@ impl Inner {
         for key in ownerless.into_iter().filter(|key| !named.contains(key)) {
             done.objects += 1;
             if !expiry.dry_run {
-                self.store.delete(&key, None).await?;
+                let deleted = self.store.delete(&key, None).await;
+                done.note(&key, deleted.map_err(Error::from));
             }
         }
         Ok(())
@@ -292,16 +314,25 @@ impl Inner {
 
     /// Uploads in parts whose session has ended: nobody will complete them.
     async fn abort_uploads(&self, expiry: &Expiry, done: &mut Expired) -> Result<()> {
-        for entry in self.store.list_uploads(layout::DATA, None, PAGE).await? {
-            if !self.is_older(entry.initiated, expiry.orphans)
-                || self.has_live_owner(&entry.upload.key).await?
-            {
-                continue;
+        let mut after: Option<String> = None;
+        loop {
+            let entries = self.store.list_uploads(layout::DATA, after.as_deref(), PAGE).await?;
+            let Some(last) = entries.last() else { return Ok(()) };
+            after = Some(last.upload.key.as_str().to_owned());
+            for entry in entries {
+                let aborted = self.abort_upload(&entry, expiry, done).await;
+                done.note(&entry.upload.key, aborted);
             }
-            done.uploads += 1;
-            if !expiry.dry_run {
-                self.store.upload_abort(&entry.upload).await?;
-            }
+        }
+    }
+
+    async fn abort_upload(&self, entry: &UploadEntry, expiry: &Expiry, done: &mut Expired) -> Result<()> {
+        if !self.is_older(entry.initiated, expiry.orphans) || self.has_live_owner(&entry.upload.key).await? {
+            return Ok(());
+        }
+        done.uploads += 1;
+        if !expiry.dry_run {
+            self.store.upload_abort(&entry.upload).await?;
         }
         Ok(())
     }

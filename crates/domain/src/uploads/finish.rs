@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use entrepot_oci::{Algorithm, Digest, Hasher};
-use entrepot_storage::{Finished, Key, ReadRange};
+use entrepot_storage::{AppendState, ErrorKind, Key, ReadRange, Sealed};
 use futures_core::Stream;
 use futures_util::StreamExt;
 use futures_util::future::try_join;
 
-use super::append::Standing;
+use super::append::{Loss, Standing, tombstone};
 use super::{Finish, Phase, Session};
 use crate::blobs::{Attempt, BodyError, Drafts, Intake};
 use crate::error::{Error, Result};
@@ -103,12 +103,16 @@ impl Inner {
             Some(record) if record.state == SessionState::Open => {
                 let attempt = Attempt::bound_to(&blob);
                 let draft = |own| self.draft_ahead_of_bytes(name, &finish.digest, own, &attempt, &link);
-                let own = match self.complete(session, &key, &found, finish, body, draft).await {
+                let own = match self.seal(session, &key, &found, finish, body, draft).await {
                     Ok(own) => own,
                     Err(error) => {
-                        let now = self.moved_meanwhile(session, found.version.as_ref(), &error).await;
-                        let Some(now) = now else { return Err(error) };
-                        return self.join_attempt(session, &key, now, &finish.digest).await;
+                        return match self.loss(session, found.version.as_ref(), &error).await {
+                            Some(Loss::Moved(now)) => {
+                                self.join_attempt(session, &key, now, &finish.digest).await
+                            }
+                            Some(Loss::Final) => Err(Error::UploadUnknown),
+                            None => Err(error),
+                        };
                     }
                 };
                 self.move_and_publish(session, &key, found, own, (finish.digest, blob, link)).await
@@ -120,9 +124,9 @@ impl Inner {
         }
     }
 
-    /// Appends the rest, compares digests, makes the bytes visible at their own key. `draft` is called
-    /// once the digest is known to be right, with what will point to them.
-    async fn complete<S>(
+    /// Appends the rest, compares digests, and decides what the bytes consist of. `draft` is called once the
+    /// digest is known to be right, with what will point to them.
+    async fn seal<S>(
         &self,
         session: &Session,
         key: &Key,
@@ -152,7 +156,7 @@ impl Inner {
         }
         let computed = intake.hasher.clone().finish();
         if computed.algorithm() != finish.digest.algorithm() {
-            return self.complete_rehashed(intake, &finish.digest).await;
+            return Ok(Own { claimed: true, ..Own::from(intake.seal().await?) });
         }
         if computed != finish.digest {
             // The session ends before its bytes do: until then another request may publish them.
@@ -161,24 +165,47 @@ impl Inner {
             return Err(Error::DigestMismatch { expected: finish.digest, computed });
         }
         let drafts = draft(intake.destination());
-        Ok(Own { drafts, ..Own::from(intake.finish().await?) })
+        Ok(Own { drafts, ..Own::from(intake.seal().await?) })
     }
 
-    /// The session was hashed with one algorithm and is closed with another's digest: the bytes are read
-    /// once more. Nothing names them yet, so a wrong digest leaves nothing behind but an orphan.
-    async fn complete_rehashed(&self, intake: Intake, digest: &Digest) -> Result<Own> {
-        let own = Own::from(intake.finish().await?);
-        let computed = self.rehash(&own.pointer, digest.algorithm()).await?;
-        if computed != *digest {
-            return Err(Error::DigestMismatch { expected: *digest, computed });
+    /// Makes the bytes of a session visible that is being published, and hashes them where their digest was only
+    /// claimed. Only what the session says is completed: of two that close it at once, one has recorded its parts,
+    /// and a store would take the other's for the same if they are as long.
+    async fn bring_about(
+        &self,
+        key: &Key,
+        found: &Slot<SessionRecord>,
+        record: &SessionRecord,
+    ) -> Result<()> {
+        let publish = record.publish.as_ref().ok_or(Error::UploadUnknown)?;
+        if let Some(state) = &record.append
+            && let Err(error) = state.complete(&self.store).await
+        {
+            if !matches!(error.kind(), ErrorKind::UploadGone | ErrorKind::PartMismatch) {
+                return Err(error.into());
+            }
+            // Nobody can complete it any more, so it is ended, and the client begins anew.
+            tracing::warn!(%error, %key, "an upload cannot be completed and is given up");
+            self.expire_publishing(key, found, record).await?;
+            return Err(Error::UploadUnknown);
         }
-        Ok(own)
+        if !publish.claimed {
+            return Ok(());
+        }
+        let computed = self.rehash(&publish.inst, publish.size, publish.digest.algorithm()).await?;
+        if computed == publish.digest {
+            return Ok(());
+        }
+        // Whoever continues this attempt comes to the same end, so no blob record will ever name the bytes.
+        if self.swap(key, found.version.as_ref(), &tombstone(record.repository.clone())).await?.is_won() {
+            self.discard(vec![publish.inst.clone()]).await;
+        }
+        Err(Error::DigestMismatch { expected: publish.digest, computed })
     }
 
-    async fn rehash(&self, pointer: &Pointer, algorithm: Algorithm) -> Result<Digest> {
-        let key = pointer.visible().ok_or(Error::UploadUnknown)?;
+    async fn rehash(&self, key: &Key, size: u64, algorithm: Algorithm) -> Result<Digest> {
         let mut hasher = Hasher::new(algorithm);
-        if pointer.size > 0 {
+        if size > 0 {
             let mut stream = self.store.get(key, ReadRange::Whole).await?.body.into_stream();
             while let Some(chunk) = stream.next().await {
                 hasher.update(&chunk?);
@@ -198,14 +225,15 @@ impl Inner {
     ) -> Result<()> {
         let attempt = Attempt::bound_to(&blob);
         let record = self.publishing(session, &own, &digest, &attempt)?;
-        match self.swap(key, found.version.as_ref(), &record).await? {
-            Swap::Won(_) => {}
+        let moved = match self.swap(key, found.version.as_ref(), &record).await? {
+            Swap::Won(version) => Slot { version: Some(version), ..found },
             Swap::Lost(now) if now.record.is_none() && self.broken(Mutation::SessionRecreated) => {
                 return self.recreate(key, found).await;
             }
             // Another replica closes the same session: its attempt is continued, not a second one begun.
             Swap::Lost(now) => return self.join_attempt(session, key, now, &digest).await,
-        }
+        };
+        self.bring_about(key, &moved, &record).await?;
         let mut attempt = attempt;
         if self.broken(Mutation::VersionReadAfterSessionMoved) {
             blob = self.load(&layout::blob(&digest)).await?;
@@ -230,13 +258,14 @@ impl Inner {
             size: own.pointer.size,
             expect: attempt.expect.clone(),
             was: attempt.was,
+            claimed: own.claimed,
         };
         Ok(SessionRecord {
             state: SessionState::Publishing,
             repository: session.repository.clone(),
             offset: own.pointer.size,
             hash: String::new(),
-            append: None,
+            append: own.completion.clone(),
             publish: Some(publish),
         })
     }
@@ -273,6 +302,7 @@ impl Inner {
         if publish.digest != finish.digest {
             return Err(Error::DigestMismatch { expected: finish.digest, computed: publish.digest });
         }
+        self.bring_about(key, found, record).await?;
         let own = Pointer::live(publish.inst.clone(), publish.size);
         let mut attempt = Attempt { expect: publish.expect.clone(), was: publish.was };
         if self.broken(Mutation::RepeatedPutStartsNewAttempt) {
@@ -298,17 +328,21 @@ impl Inner {
     }
 }
 
-/// Bytes of our own, complete at their key.
+/// Bytes of our own, durable, of which it is decided what they consist of.
 struct Own {
     pointer: Pointer,
     superseded: Vec<Key>,
     drafts: Option<Drafts>,
+    /// What makes them visible at their key, where they are not.
+    completion: Option<AppendState>,
+    /// Their digest is not known to be the one they are closed with.
+    claimed: bool,
 }
 
-impl From<Finished> for Own {
-    fn from(finished: Finished) -> Self {
+impl From<Sealed> for Own {
+    fn from(Sealed { finished, completion }: Sealed) -> Self {
         let pointer = Pointer::live(finished.key, finished.size);
-        Self { pointer, superseded: finished.superseded, drafts: None }
+        Self { pointer, superseded: finished.superseded, drafts: None, completion, claimed: false }
     }
 }
 

@@ -26,7 +26,7 @@ pub struct RetryPolicy {
     pub attempts: u32,
     /// The pause before the second attempt is a random part of this; it doubles each time.
     pub first_pause: Duration,
-    /// No pause is longer, whatever the store asks for.
+    /// No pause is much longer. A store that asks for more is not asked again: its wish is passed on.
     pub longest_pause: Duration,
     /// Failures that may be retried before successes must earn more.
     pub budget: u32,
@@ -74,23 +74,33 @@ impl Retry {
                 }
                 Err(error) => error,
             };
-            if !error.is_retryable() || attempt >= self.policy.attempts.max(1) || !self.spend() {
+            if !error.is_retryable() || attempt >= self.policy.attempts.max(1) {
                 return Err(error);
             }
-            let pause = self.pause(&error, attempt);
+            let Some(pause) = self.pause(&error, attempt).filter(|_| self.spend()) else {
+                return Err(error);
+            };
             tracing::debug!(%operation, attempt, ?pause, %error, "asking the store again");
             tokio::time::sleep(pause).await;
             attempt += 1;
         }
     }
 
-    fn pause(&self, error: &Error, attempt: u32) -> Duration {
-        let longest = self.policy.longest_pause;
-        if let ErrorKind::Throttled { retry_after: Some(asked) } = error.kind() {
-            return asked.min(longest);
+    /// How long to wait before the next attempt, if there is to be one.
+    fn pause(&self, error: &Error, attempt: u32) -> Option<Duration> {
+        let RetryPolicy { first_pause, longest_pause, .. } = self.policy;
+        let doubling = |from: Duration| from.saturating_mul(1 << (attempt - 1).min(16)).min(longest_pause);
+        match error.kind() {
+            ErrorKind::Throttled { retry_after: Some(asked) } => {
+                (asked <= longest_pause).then(|| asked + (asked / 2).mul_f64(random_fraction()))
+            }
+            // Less than a second would be no answer to a store that counts requests by the second.
+            ErrorKind::Throttled { retry_after: None } => {
+                let least = doubling(longest_pause / 4);
+                Some(least + least.mul_f64(random_fraction()))
+            }
+            _ => Some(doubling(first_pause).mul_f64(random_fraction())),
         }
-        let doubled = self.policy.first_pause.saturating_mul(1 << (attempt - 1).min(16));
-        doubled.min(longest).mul_f64(random_fraction())
     }
 
     fn spend(&self) -> bool {

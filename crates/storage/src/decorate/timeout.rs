@@ -23,7 +23,8 @@ use crate::{
 pub struct Timeouts {
     /// For a call that moves no content; for `get` until the store answers.
     pub call: Duration,
-    /// For one that sends content: `put` and `upload_part`.
+    /// For one that sends content: `put` and `upload_part`. What is small has twice the time of `call`, and what is
+    /// very large more: see [`sending`](Self::sending).
     pub transfer: Duration,
     /// For one whose work grows with what is stored: completion, flush, `delete_many`.
     pub completion: Duration,
@@ -61,7 +62,16 @@ impl Timeout {
         key: Option<&Key>,
         call: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        let limit = self.timeouts.of(operation);
+        self.before(self.timeouts.of(operation), operation, key, call).await
+    }
+
+    async fn before<T>(
+        &self,
+        limit: Duration,
+        operation: Operation,
+        key: Option<&Key>,
+        call: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
         match tokio::time::timeout(limit, call).await {
             Ok(outcome) => outcome,
             Err(_) => Err(late(self.inner.name(), operation, key, limit)),
@@ -69,7 +79,21 @@ impl Timeout {
     }
 }
 
+/// Below this an object is a record, and its way to the store takes no time worth speaking of.
+const SMALL: u64 = 128 << 10;
+/// The slowest way to a store that is worth waiting for, in bytes a second.
+const SLOWEST: u64 = 1 << 20;
+
 impl Timeouts {
+    /// For sending so many bytes. A record that waited as long as a part would, for a connection that is dead,
+    /// would hold its request up for minutes.
+    pub fn sending(&self, bytes: u64) -> Duration {
+        match bytes {
+            0..SMALL => (self.call * 2).min(self.transfer),
+            _ => self.transfer.max(Duration::from_secs(bytes / SLOWEST)),
+        }
+    }
+
     fn of(&self, operation: Operation) -> Duration {
         match operation {
             Operation::Put | Operation::UploadPart => self.transfer,
@@ -147,7 +171,8 @@ impl StorageDriver for Timeout {
     }
 
     async fn put(&self, key: &Key, body: Bytes, mode: PutMode) -> Result<ObjectMeta> {
-        self.within(Operation::Put, Some(key), self.inner.put(key, body, mode)).await
+        let limit = self.timeouts.sending(body.len() as u64);
+        self.before(limit, Operation::Put, Some(key), self.inner.put(key, body, mode)).await
     }
 
     fn prepare_put(&self, key: &Key, body: &Bytes) -> PreparedPut {
@@ -175,8 +200,9 @@ impl StorageDriver for Timeout {
     }
 
     async fn upload_part(&self, upload: &Upload, number: u32, body: Vec<Bytes>) -> Result<Part> {
+        let limit = self.timeouts.sending(body.iter().map(|piece| piece.len() as u64).sum());
         let call = self.inner.upload_part(upload, number, body);
-        self.within(Operation::UploadPart, Some(&upload.key), call).await
+        self.before(limit, Operation::UploadPart, Some(&upload.key), call).await
     }
 
     async fn upload_flush(&self, upload: &Upload) -> Result<()> {

@@ -87,19 +87,52 @@ fn a_lost_answer_to_a_conditional_put_shows_as_a_condition_lost_to_itself() {
 }
 
 #[test]
-fn the_store_says_how_long_to_wait_up_to_a_cap() {
+fn a_store_that_says_how_long_to_wait_is_asked_no_sooner_and_not_by_all_at_once() {
     with_still_clock(async {
         let policy = RetryPolicy { longest_pause: Duration::from_secs(5), ..RetryPolicy::default() };
-        for (asked, waited) in [(3, 3), (60, 5)] {
+        let asked = Duration::from_secs(4);
+        let mut waited = Vec::new();
+        for _ in 0..20 {
             let (store, controls, _) = retrying(policy);
-            let throttled = ErrorKind::Throttled { retry_after: Some(Duration::from_secs(asked)) };
+            let throttled = ErrorKind::Throttled { retry_after: Some(asked) };
             controls.add(Rule::new(Effect::FailBefore(throttled)).times(1));
             let begun = Instant::now();
 
             store.list("", None, 1).await.unwrap();
 
-            assert_eq!(begun.elapsed().as_secs(), waited);
+            waited.push(begun.elapsed());
         }
+
+        assert!(waited.iter().all(|pause| (asked..=asked + asked / 2).contains(pause)), "{waited:?}");
+        assert!(waited.iter().any(|pause| *pause != waited[0]), "{waited:?}");
+    });
+}
+
+#[test]
+fn a_store_that_asks_for_more_than_anybody_waits_is_not_asked_again() {
+    with_still_clock(async {
+        let (store, controls, counters) = retrying(RetryPolicy::default());
+        let throttled = ErrorKind::Throttled { retry_after: Some(Duration::from_secs(60)) };
+        controls.add(Rule::new(Effect::FailBefore(throttled)));
+
+        assert_eq!(store.list("", None, 1).await.unwrap_err().kind(), throttled, "the wish is passed on");
+
+        assert_eq!(counters.snapshot().of(Operation::List), 1);
+    });
+}
+
+#[test]
+fn a_store_that_throttles_without_a_word_is_given_a_second_and_more() {
+    with_still_clock(async {
+        let (store, controls, _) = retrying(RetryPolicy::default());
+        let throttled = ErrorKind::Throttled { retry_after: None };
+        controls.add(Rule::new(Effect::FailBefore(throttled)).times(2));
+        let begun = Instant::now();
+
+        store.list("", None, 1).await.unwrap();
+
+        let waited = begun.elapsed();
+        assert!((Duration::from_millis(1500)..=Duration::from_secs(3)).contains(&waited), "{waited:?}");
     });
 }
 

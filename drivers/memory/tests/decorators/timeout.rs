@@ -52,7 +52,21 @@ fn a_call_within_its_deadline_is_untouched() {
         let (store, controls) = bounded();
         controls.add(delay(9).on(Operation::Put));
 
-        assert!(store.put(&key("a"), Bytes::from_static(b"x"), PutMode::Overwrite).await.is_ok());
+        assert!(store.put(&key("a"), Bytes::from(vec![0; 256 << 10]), PutMode::Overwrite).await.is_ok());
+    });
+}
+
+#[test]
+fn a_record_is_given_less_time_than_a_part_and_a_very_large_part_more() {
+    with_still_clock(async {
+        let (store, controls) = bounded();
+        controls.add(delay(3).on(Operation::Put));
+
+        let record = store.put(&key("a"), Bytes::from_static(b"x"), PutMode::Overwrite).await;
+
+        assert_eq!(record.unwrap_err().kind(), ErrorKind::Backend { retryable: true });
+        assert_eq!(TIMEOUTS.sending(1 << 20), TIMEOUTS.transfer);
+        assert_eq!(TIMEOUTS.sending(1 << 30), Duration::from_secs(1024));
     });
 }
 

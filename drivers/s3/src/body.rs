@@ -37,6 +37,17 @@ pub(crate) fn checksum(kind: Checksum, pieces: &[Bytes]) -> Option<String> {
     }
 }
 
+/// What a store tells of an object made of parts with these checksums: that of their bytes one after the other,
+/// and their number. `None` where one has none.
+pub(crate) fn checksum_of_parts<'p>(parts: impl Iterator<Item = Option<&'p str>>) -> Option<String> {
+    let (mut sum, mut count) = (ChecksumAlgorithm::Crc32c.into_impl(), 0);
+    for part in parts {
+        sum.update(&aws_smithy_types::base64::decode(part?).ok()?);
+        count += 1;
+    }
+    Some(format!("{}-{count}", sum.header_value().to_str().ok()?))
+}
+
 struct Pieces {
     rest: VecDeque<Bytes>,
     left: u64,
@@ -97,5 +108,17 @@ mod tests {
         assert_eq!(whole.as_deref(), Some("4waSgw=="));
         assert_eq!(checksum(Checksum::Crc32c, &pieces), whole);
         assert_eq!(checksum(Checksum::None, &pieces), None);
+    }
+
+    #[test]
+    fn the_checksum_of_parts_is_that_of_their_checksums() {
+        let part = |text: &'static [u8]| checksum(Checksum::Crc32c, &[Bytes::from_static(text)]);
+        let (one, two) = (part(b"1234"), part(b"56789"));
+
+        let ours = checksum_of_parts([one.as_deref(), two.as_deref()].into_iter());
+
+        assert_ne!(ours, checksum_of_parts([two.as_deref(), one.as_deref()].into_iter()));
+        assert!(ours.is_some_and(|sum| sum.ends_with("-2")));
+        assert_eq!(checksum_of_parts([one.as_deref(), None].into_iter()), None);
     }
 }

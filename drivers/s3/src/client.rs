@@ -13,24 +13,18 @@ use aws_sdk_s3::config::{
     SharedHttpClient, StalledStreamProtectionConfig,
 };
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use entrepot_storage::decorate::Timeouts;
 use entrepot_storage::{Capabilities, Key};
 
 use crate::config::{Checksum, Config, Encryption, MAX_PART_BYTES, MIN_PART_BYTES, OpenError};
+use crate::connections::{self, Verification};
+use crate::credentials;
 use crate::credentials::CachedCredentials;
 use crate::error::Failure;
 use crate::presign::Signer;
 use crate::user_agent::UserAgent;
-use crate::{credentials, unverified};
 
-/// Idle connections kept. More may be in use; how many calls run at once is bounded by `decorate::Limit`.
-const MAX_IDLE_CONNECTIONS: usize = 128;
-/// Below what S3 and common load balancers wait before they close: a connection closed under a request
-/// fails it.
-const IDLE_CONNECTION_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long an answer that proves the bucket's existence is believed.
 const BUCKET_PROOF: Duration = Duration::from_secs(60);
 
@@ -63,7 +57,8 @@ impl Client {
     pub(crate) async fn open(config: Config) -> Result<Self, OpenError> {
         config.check()?;
         let endpoint = endpoint(&config).await?;
-        let http = http_client(&config)?;
+        let verification = if config.skip_verify { Verification::None } else { Verification::Full };
+        let http = connections::http_client(verification)?;
         let credentials = credentials::source(&config, &http).await;
         let credentials = Arc::new(CachedCredentials::new(credentials, config.timeouts.call));
         let redirect = match &config.redirect_endpoint {
@@ -208,21 +203,6 @@ fn sdk(
         builder = builder.interceptor(UserAgent::new(words));
     }
     aws_sdk_s3::Client::from_conf(builder.build())
-}
-
-fn http_client(config: &Config) -> Result<SharedHttpClient, OpenError> {
-    if config.skip_verify {
-        return unverified::http_client(
-            config.connect_timeout,
-            MAX_IDLE_CONNECTIONS,
-            IDLE_CONNECTION_TIMEOUT,
-        );
-    }
-    Ok(aws_smithy_http_client::Builder::new()
-        .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
-        .pool_idle_timeout(IDLE_CONNECTION_TIMEOUT)
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .build_https())
 }
 
 /// The endpoint to set, or `None` where the SDK knows it.

@@ -1,6 +1,11 @@
-//! An HTTP client that takes any certificate, for `skipverify`. The SDK's own has no such setting.
+//! The HTTP client below the SDK.
+//!
+//! HTTP/1.1 only: over HTTP/2, which many a proxy in front of a store offers and the SDK's own client takes, all
+//! calls share one connection. A few bodies that are read slowly use its window up and stop all others, and a
+//! connection that is lost without a word is everybody's. Nor has the SDK's own a setting for `skipverify`.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_s3::config::http::{HttpRequest, HttpResponse};
@@ -17,54 +22,109 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 use crate::config::OpenError;
 
-pub(crate) fn http_client(
-    connect_timeout: Duration,
-    max_idle: usize,
-    idle_timeout: Duration,
-) -> Result<SharedHttpClient, OpenError> {
+/// Idle connections kept. More may be in use; how many calls run at once is bounded by `decorate::Limit`.
+const MAX_IDLE: usize = 128;
+/// Below what S3 and common load balancers wait before they close: a connection closed under a request
+/// fails it.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Whose certificates are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verification {
+    /// Those of the system's authorities, or of the file `SSL_CERT_FILE` names.
+    Full,
+    /// Anybody's.
+    None,
+}
+
+/// A client for the store and for those who hand out credentials. Reads the system's certificates: for the time
+/// of start.
+pub(crate) fn http_client(verification: Verification) -> Result<SharedHttpClient, OpenError> {
     let provider = Arc::new(ring::default_provider());
     let tls = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .map_err(|error| OpenError::Tls(error.to_string()))?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anybody(provider)))
-        .with_no_client_auth();
-    let mut tcp = Tcp::new();
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
-    tcp.set_connect_timeout(Some(connect_timeout));
-    let https =
-        HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
-    let client = legacy::Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_max_idle_per_host(max_idle)
-        .pool_idle_timeout(idle_timeout)
-        .build(https);
-    Ok(SharedHttpClient::new(Connector(SharedHttpConnector::new(Pool(client)))))
+        .map_err(|error| OpenError::Tls(error.to_string()))?;
+    let tls = match verification {
+        Verification::Full => tls.with_root_certificates(authorities()),
+        Verification::None => tls.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider))),
+    };
+    let pools = Pools { tls: tls.with_no_client_auth(), by_deadlines: Mutex::default() };
+    Ok(SharedHttpClient::new(pools))
 }
 
-#[derive(Debug)]
-struct Connector(SharedHttpConnector);
+fn authorities() -> RootCertStore {
+    let found = rustls_native_certs::load_native_certs();
+    for error in &found.errors {
+        tracing::warn!(%error, "some of the system's certificates cannot be read");
+    }
+    let mut authorities = RootCertStore::empty();
+    // What is no certificate of an authority is left out, as browsers do.
+    let (known, _) = authorities.add_parsable_certificates(found.certs);
+    if known == 0 {
+        tracing::warn!("the system knows no authority: every certificate will be refused");
+    }
+    authorities
+}
 
-impl HttpClient for Connector {
-    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
-        self.0.clone()
+/// How long a connection may take to come about, and an answer to begin.
+type Deadlines = (Option<Duration>, Option<Duration>);
+
+/// A pool of connections for each pair of deadlines. The store is asked with one; those who hand out credentials
+/// are given less time, or a machine that has none of them would wait for each.
+#[derive(Debug)]
+struct Pools {
+    tls: ClientConfig,
+    by_deadlines: Mutex<HashMap<Deadlines, SharedHttpConnector>>,
+}
+
+impl HttpClient for Pools {
+    fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        let deadlines = (settings.connect_timeout(), settings.read_timeout());
+        let mut pools = self.by_deadlines.lock().unwrap_or_else(PoisonError::into_inner);
+        let pool = pools.entry(deadlines).or_insert_with(|| {
+            SharedHttpConnector::new(Pool { client: client(&self.tls, deadlines.0), patience: deadlines.1 })
+        });
+        pool.clone()
     }
 }
 
+fn client(tls: &ClientConfig, connect_timeout: Option<Duration>) -> HttpsClient {
+    let mut tcp = Tcp::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(connect_timeout);
+    let https = HttpsConnectorBuilder::new()
+        .with_tls_config(tls.clone())
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(tcp);
+    legacy::Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_max_idle_per_host(MAX_IDLE)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .build(https)
+}
+
+type HttpsClient = legacy::Client<HttpsConnector<Tcp>, SdkBody>;
+
 #[derive(Debug)]
-struct Pool(legacy::Client<HttpsConnector<Tcp>, SdkBody>);
+struct Pool {
+    client: HttpsClient,
+    patience: Option<Duration>,
+}
 
 impl HttpConnector for Pool {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let client = self.0.clone();
+        let (client, patience) = (self.client.clone(), self.patience.unwrap_or(Duration::MAX));
         HttpConnectorFuture::new(async move {
             let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
-            let response = client.request(request).await.map_err(|error| ConnectorError::io(error.into()))?;
+            let answered = tokio::time::timeout(patience, client.request(request)).await;
+            let answered = answered.map_err(|late| ConnectorError::timeout(late.into()))?;
+            let response = answered.map_err(|error| ConnectorError::io(error.into()))?;
             let response = response.map(SdkBody::from_body_1_x);
             HttpResponse::try_from(response).map_err(|error| ConnectorError::other(error.into(), None))
         })

@@ -64,31 +64,17 @@
 //!
 //! # Permissions
 //!
-//! The least that suffices. With `encrypt` and `keyid`, or a bucket that encrypts by KMS on its own, add
+//! The least that suffices, `drivers/s3/policy.json`; without a root directory the second resource is
+//! `arn:aws:s3:::BUCKET/*`. With `encrypt` and `keyid`, or a bucket that encrypts by KMS on its own, add
 //! `kms:GenerateDataKey` and `kms:Decrypt` on the key.
 //!
 //! ```json
-//! {
-//!   "Version": "2012-10-17",
-//!   "Statement": [
-//!     {
-//!       "Effect": "Allow",
-//!       "Action": ["s3:ListBucket", "s3:ListBucketMultipartUploads"],
-//!       "Resource": "arn:aws:s3:::BUCKET"
-//!     },
-//!     {
-//!       "Effect": "Allow",
-//!       "Action": [
-//!         "s3:GetObject",
-//!         "s3:PutObject",
-//!         "s3:DeleteObject",
-//!         "s3:AbortMultipartUpload"
-//!       ],
-//!       "Resource": "arn:aws:s3:::BUCKET/ROOTDIRECTORY/*"
-//!     }
-//!   ]
-//! }
+#![doc = include_str!("../policy.json")]
 //! ```
+//!
+//! The whole contract holds on MinIO with keys that may do this and nothing else, and [`S3Driver::inspect`] names each
+//! action that is withheld (`tests/conformance/inspecting/policy.rs`). `s3:ListMultipartUploadParts`, which
+//! distribution wants, is not needed: parts are told by who sent them, never asked for.
 //!
 //! `s3:ListBucket` is what makes the store say `NoSuchKey`: without it a missing object is answered 403, and
 //! that is never taken for absence. With `objectacl` add `s3:PutObjectAcl`. For [`S3Driver::inspect`] to look
@@ -130,6 +116,7 @@
 mod body;
 mod client;
 mod config;
+mod connections;
 mod credentials;
 mod driver;
 mod error;
@@ -137,7 +124,6 @@ mod inspect;
 mod list;
 mod presign;
 mod read;
-mod unverified;
 mod upload;
 mod user_agent;
 mod write;

@@ -4,7 +4,9 @@ use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::operation::head_object::builders::HeadObjectFluentBuilder;
 use aws_sdk_s3::primitives::{ByteStream as SdkStream, DateTime};
+use aws_sdk_s3::types::ChecksumMode;
 use bytes::Bytes;
 use entrepot_storage::{
     Body, ByteStream, Error, ErrorKind, Key, Object, ObjectMeta, ReadRange, Result, Version,
@@ -20,14 +22,30 @@ const AT_ONCE: u64 = 64 * 1024;
 
 impl Client {
     pub(crate) async fn stat(&self, key: &Key) -> Result<ObjectMeta> {
-        let request = self.sdk.head_object().bucket(&self.bucket).key(self.path(key)).send();
+        Ok(self.head(key, self.sdk.head_object()).await?.0)
+    }
+
+    /// The same with the CRC32C the store keeps, if it tells one. `…-N` is that of N parts' own.
+    pub(crate) async fn stat_with_checksum(&self, key: &Key) -> Result<(ObjectMeta, Option<String>)> {
+        self.head(key, self.sdk.head_object().checksum_mode(ChecksumMode::Enabled)).await
+    }
+
+    async fn head(
+        &self,
+        key: &Key,
+        request: HeadObjectFluentBuilder,
+    ) -> Result<(ObjectMeta, Option<String>)> {
+        let request = request.bucket(&self.bucket).key(self.path(key)).send();
         match self.call(self.timeouts.call, request).await {
-            Ok(head) => Ok(ObjectMeta {
-                key: key.clone(),
-                size: length(head.content_length(), key)?,
-                version: head.e_tag().map(version),
-                modified: head.last_modified().and_then(instant),
-            }),
+            Ok(head) => {
+                let meta = ObjectMeta {
+                    key: key.clone(),
+                    size: length(head.content_length(), key)?,
+                    version: head.e_tag().map(version),
+                    modified: head.last_modified().and_then(instant),
+                };
+                Ok((meta, head.checksum_crc32_c().map(str::to_owned)))
+            }
             Err(failure) if failure.is_bare_404() => Err(self.absent(key).await),
             Err(failure) => Err(failure.into_error(Some(key))),
         }

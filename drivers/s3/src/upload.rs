@@ -63,7 +63,7 @@ impl Client {
             .body(body::stream(pieces))
             .customize()
             .disable_payload_signing();
-        let answer = self.call(self.timeouts.transfer, request.send()).await;
+        let answer = self.call(self.timeouts.sending(size), request.send()).await;
         let answer = answer.map_err(|failure| failure.into_error(Some(&upload.key)))?;
         let etag = answer.e_tag().ok_or_else(|| broken("a part without an ETag", Some(&upload.key)))?;
         let checksum = checksum.map(|checksum| format!("{CHECKSUM}{checksum}")).unwrap_or_default();
@@ -72,7 +72,7 @@ impl Client {
 
     pub(crate) async fn upload_complete(&self, upload: &Upload, parts: &[Part]) -> Result<ObjectMeta> {
         let (id, kind) = split_id(&upload.id);
-        let size = parts.iter().map(|part| part.size).sum();
+        let size: u64 = parts.iter().map(|part| part.size).sum();
         if parts.is_empty() {
             return Err(Error::new(NAME, ErrorKind::PartMismatch).at(&upload.key));
         }
@@ -90,7 +90,7 @@ impl Client {
             // Ceph tells none, and the SDK takes an answer that was cut short for one that says little.
             Ok(answer) if answer.e_tag().is_none_or(str::is_empty) => {
                 let unknown = || broken("a completion without an ETag, and no object", Some(&upload.key));
-                self.completed_before(upload, size).await?.ok_or_else(unknown)
+                self.completed_before(upload, parts).await?.ok_or_else(unknown)
             }
             Ok(answer) => Ok(ObjectMeta {
                 key: upload.key.clone(),
@@ -105,7 +105,7 @@ impl Client {
             {
                 // Asked for before the object is: what is gone then was completed before, or never will be.
                 let is_gone = failure.kind() == ErrorKind::UploadGone || self.is_gone(upload).await;
-                match self.completed_before(upload, size).await? {
+                match self.completed_before(upload, parts).await? {
                     Some(meta) => Ok(meta),
                     None if is_gone => Err(failure.meaning(ErrorKind::UploadGone, Some(&upload.key))),
                     None => Err(failure.into_error(Some(&upload.key))),
@@ -119,13 +119,21 @@ impl Client {
         }
     }
 
-    /// An upload that is gone was completed before if its object is there: keys are used once.
-    async fn completed_before(&self, upload: &Upload, size: u64) -> Result<Option<ObjectMeta>> {
-        match self.stat(&upload.key).await {
-            Ok(meta) => Ok(Some(meta).filter(|meta| meta.size == size)),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
-        }
+    /// An upload that is gone was completed before if its object is there: keys are used once. Where the store
+    /// tells the checksum of its parts, it has to be that of ours.
+    async fn completed_before(&self, upload: &Upload, parts: &[Part]) -> Result<Option<ObjectMeta>> {
+        let size: u64 = parts.iter().map(|part| part.size).sum();
+        let (meta, told) = match self.stat_with_checksum(&upload.key).await {
+            Ok(found) => found,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let is_other = match (told.as_deref(), body::checksum_of_parts(parts.iter().map(checksum_of))) {
+            // Without the number of parts it is that of the whole object, which is no checksum of checksums.
+            (Some(told), Some(ours)) => told.contains('-') && told != ours,
+            _ => false,
+        };
+        Ok(Some(meta).filter(|meta| meta.size == size && !is_other))
     }
 
     /// Whether the store says that it does not know the upload; Ceph says so of its key. A store that does not
@@ -227,6 +235,11 @@ fn split_id(id: &str) -> (&str, Checksum) {
         Some(id) => (id, Checksum::Crc32c),
         None => (id, Checksum::None),
     }
+}
+
+/// The checksum a part was sent with, if any.
+fn checksum_of(part: &Part) -> Option<&str> {
+    part.tag.split_once(CHECKSUM).map(|(_, checksum)| checksum)
 }
 
 /// A part as completion names it. The store refuses what it does not hold, so a tag that is none of ours is

@@ -64,7 +64,8 @@ impl Client {
             PutMode::IfAbsent | PutMode::Fresh => request.if_none_match("*"),
             PutMode::IfMatch(version) => request.if_match(self.writing.condition(version)),
         };
-        let answer = self.call(self.timeouts.transfer, request.customize().disable_payload_signing().send());
+        let limit = self.timeouts.sending(body.len() as u64);
+        let answer = self.call(limit, request.customize().disable_payload_signing().send());
         Ok(answer.await?.e_tag().map(version))
     }
 

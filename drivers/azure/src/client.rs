@@ -26,7 +26,9 @@ use rustls_platform_verifier::BuilderVerifierExt;
 use crate::OpenError;
 use crate::credentials::Identity;
 use crate::error;
+use crate::list::LeftOff;
 use crate::sas::Signer;
+use crate::tokens::Tokens;
 
 /// How long the store may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -50,6 +52,8 @@ pub(crate) struct Store {
     pub(crate) capabilities: Capabilities,
     /// Set when the service turned out to ignore where a listing should start.
     pub(crate) ignores_start: AtomicBool,
+    /// Where a search for uploads ran out of time before it found any.
+    pub(crate) left_off: LeftOff,
     /// For people: `account/container`.
     pub(crate) place: String,
 }
@@ -90,7 +94,8 @@ pub(crate) fn clients(
     let mut token: Option<Arc<dyn TokenCredential>> = None;
     match identity {
         Identity::SharedKey(policy) => per_try_policies.push(Arc::clone(policy) as _),
-        Identity::Token(credential) => token = Some(Arc::clone(credential)),
+        // One for both clients: what one of them was told the other need not ask.
+        Identity::Token(credential) => token = Some(Arc::new(Tokens::new(Arc::clone(credential)))),
     }
     if token.is_some() && service_url.scheme() != "https" {
         return Err(OpenError::new("serviceurl: tokens are sent over https only"));

@@ -129,7 +129,8 @@ pub enum Credentials {
         tenant_id: String,
         /// The id of the application or of the user-assigned identity.
         client_id: String,
-        /// The file the service account's token is in, read again whenever a token is asked for.
+        /// The file the service account's token is in. What was read is used for ten minutes, then it is read
+        /// again: Kubernetes replaces it well before it ends.
         token_file: PathBuf,
     },
     /// The identity of the machine, asked for at its metadata service.

@@ -18,6 +18,7 @@ use crate::client::{Store, Verification, clients};
 use crate::config::{Config, MAX_BLOCK_BYTES};
 use crate::credentials::{Account, Identity};
 use crate::error::NAME;
+use crate::list::LeftOff;
 use crate::sas::delegation::{self, Delegations};
 use crate::sas::{SignedBy, Signer};
 use crate::{OpenError, error, inspect, list, read, upload, write};
@@ -76,9 +77,15 @@ impl AzureDriver {
             root: root(&config.root_directory)?,
             capabilities: capabilities(config, longest_url),
             ignores_start: AtomicBool::new(false),
+            left_off: LeftOff::default(),
             place: format!("{}/{}", account.name, config.container),
         };
         Ok(Self { store: Arc::new(store) })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn store(&self) -> Arc<Store> {
+        Arc::clone(&self.store)
     }
 
     /// Creates the container where it is missing. For set-ups and tests: a registry's own identity should

@@ -1,6 +1,7 @@
 //! What Azure's answers mean.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::error::ErrorKind as CoreKind;
@@ -114,9 +115,35 @@ fn kind(error: &azure_core::Error) -> ErrorKind {
         // What arrived was not what was sent.
         (400, "Md5Mismatch" | "Crc64Mismatch") => retryable(true),
         (408 | 500 | 502 | 504, _) => retryable(true),
-        (0, _) => retryable(matches!(error.kind(), CoreKind::Connection | CoreKind::Io)),
+        (0, _) => retryable(may_pass(error)),
         _ => retryable(false),
     }
+}
+
+/// Whether a call that was not answered may be later: nobody was reached, or it was for want of a token whose
+/// issuer was not reached or was busy. The latter is told by what is behind the SDK's error.
+fn may_pass(error: &azure_core::Error) -> bool {
+    match error.kind() {
+        CoreKind::Connection | CoreKind::Io => true,
+        CoreKind::HttpResponse { status, .. } => {
+            matches!(u16::from(*status), 408 | 410 | 429 | 500 | 502 | 503 | 504)
+        }
+        CoreKind::Credential => behind(error).is_some_and(may_pass),
+        _ => false,
+    }
+}
+
+/// The next error of the SDK's behind this one.
+fn behind(error: &azure_core::Error) -> Option<&azure_core::Error> {
+    let mut next = std::error::Error::source(error);
+    while let Some(inner) = next {
+        let shared = inner.downcast_ref::<Arc<azure_core::Error>>().map(AsRef::as_ref);
+        if let Some(found) = shared.or_else(|| inner.downcast_ref()) {
+            return Some(found);
+        }
+        next = inner.source();
+    }
+    None
 }
 
 const fn retryable(retryable: bool) -> ErrorKind {
@@ -192,6 +219,31 @@ mod tests {
         assert_eq!(answered(412, Some("LeaseIdMissing"), &[]), ErrorKind::Backend { retryable: false });
         assert_eq!(answered(403, None, &[]), ErrorKind::Backend { retryable: false });
         assert_eq!(answered(500, None, &[]), ErrorKind::Backend { retryable: true });
+    }
+
+    /// What `azure_identity` makes of an answer of the issuer's.
+    fn without_token(status: u16) -> azure_core::Error {
+        let status = StatusCode::from(status);
+        let kind = CoreKind::HttpResponse { status, error_code: None, raw_response: None };
+        let answer = azure_core::Error::with_message(kind, "answered");
+        azure_core::Error::with_error(CoreKind::Credential, answer, "ClientSecretCredential failed")
+    }
+
+    #[test]
+    fn a_busy_issuer_of_tokens_may_be_asked_again_and_a_wrong_secret_not() {
+        for status in [429, 500, 503, 504] {
+            let told_again = Arc::new(without_token(status));
+            let told_again = azure_core::Error::new(CoreKind::Credential, told_again);
+
+            assert_eq!(kind_of(&without_token(status)), ErrorKind::Backend { retryable: true }, "{status}");
+            assert_eq!(kind_of(&told_again), ErrorKind::Backend { retryable: true }, "{status}");
+        }
+        for status in [400, 401, 403] {
+            assert_eq!(kind_of(&without_token(status)), ErrorKind::Backend { retryable: false }, "{status}");
+        }
+        let silent = azure_core::Error::new(CoreKind::Io, std::io::Error::other("nobody answers"));
+        let silent = azure_core::Error::with_error(CoreKind::Credential, silent, "no token");
+        assert_eq!(kind_of(&silent), ErrorKind::Backend { retryable: true });
     }
 
     #[test]

@@ -28,9 +28,10 @@
 //! | `max_retries`, `retry_delay` | same | distribution polls its copies with them; nothing is copied here, so they mean nothing | 5, 100 ms |
 //!
 //! `default_credentials` takes what [`Surroundings`] offer: a client secret, else a workload identity
-//! (`AZURE_FEDERATED_TOKEN_FILE`, read again for each token), else the managed identity of the machine, the
-//! one of `AZURE_CLIENT_ID` where it is set. Tokens come from `azure_identity`, are renewed before they end,
-//! and are sent over https only.
+//! (`AZURE_FEDERATED_TOKEN_FILE`, read again when what was read is ten minutes old), else the managed identity of
+//! the machine, the one of `AZURE_CLIENT_ID` where it is set. Tokens come from `azure_identity` and are sent over
+//! https only. In the last five minutes of one the next is fetched beside the calls, so an issuer that fails or
+//! says nothing holds up nobody while the present one is good; without a good one a call waits five seconds.
 //!
 //! # Roles
 //!
@@ -40,15 +41,19 @@
 //! - **Storage Blob Delegator** on the storage account, where pulls are redirected: fetches the keys that
 //!   sign URLs. A role on the container does not grant this one.
 //!
+//! Neither holds the right to read what kind of account it is: Azure documents that call for account keys and
+//! SAS. None is needed: [`AzureDriver::inspect`] then tells it as unknown, and the probe of the store that
+//! `entrepot doctor` makes shows a hierarchical namespace by its listings.
+//!
 //! [`AzureDriver::inspect`] tries each operation and names the role that is missing.
 //!
 //! # Signed URLs
 //!
 //! A URL is a service SAS for reading one blob, signed by the account key, or by a user delegation key where
 //! there is none. It holds `rsct`, the type to answer with, covers no header, and ends with the key at the
-//! latest. Delegation keys are fetched when the first URL is wanted, live for three days from the beginning
-//! of the day (UTC) they are for, and are replaced in the background; while a valid one is held nobody
-//! waits. All replicas ask for the same period, so the fields of a URL are the same on each of them.
+//! latest. Delegation keys are fetched when the first URL is wanted, live for three days and an hour from
+//! the beginning of the day (UTC) they are for, and are replaced in the background; while a valid one is held
+//! nobody waits. A day's key is used from one o'clock on, so that no clock that is late finds it not yet valid. All replicas ask for the same period, so the fields of a URL are the same on each of them.
 //!
 //! # Uploads
 //!
@@ -86,6 +91,8 @@
 //!
 //! Avoid keys whose segments end with a dot: Azure advises against them. The registry makes none.
 
+#[cfg(test)]
+mod canned;
 mod client;
 mod config;
 mod credentials;
@@ -96,6 +103,7 @@ mod list;
 mod read;
 mod sas;
 mod shared_key;
+mod tokens;
 mod upload;
 mod write;
 

@@ -19,10 +19,13 @@ use crate::error::{self, NAME};
 use crate::shared_key::SigningKey;
 
 const DAY: Duration = Duration::from_secs(86_400);
+/// How far clocks may differ: a key is not used in the first hour of its day, when it would not be valid yet
+/// by one that is late.
+const SKEW: Duration = Duration::from_secs(3600);
 /// How long a key lives from the beginning of its day. Azure allows seven days from now; a URL signed late
 /// on a day with yesterday's key still lives for one.
-const LIFE: Duration = Duration::from_secs(3 * 86_400);
-/// What a key of the day is good for at the day's end.
+const LIFE: Duration = Duration::from_secs(3 * 86_400 + SKEW.as_secs());
+/// What a key is good for when the next day's takes over, an hour after the day's end.
 pub(crate) const LONGEST: Duration = Duration::from_secs(2 * 86_400);
 /// A key that ends sooner signs nothing any more.
 const MARGIN: Duration = Duration::from_secs(3600);
@@ -83,9 +86,7 @@ impl Delegations {
     /// background. Waits for the service only where no valid key is held.
     pub(crate) async fn key(self: &Arc<Self>, signed_at: SystemTime) -> Result<Arc<DelegationKey>> {
         let now = SystemTime::now();
-        let day = day_of(signed_at.min(now));
-        // A URL that was asked for days ago cannot be signed by a key of its own day.
-        let day = if day + LIFE > now + MARGIN { day } else { day_of(now) };
+        let day = day_for(signed_at, now);
         let (exact, other) = self.look(day, signed_at.max(now));
         match (exact, other) {
             (Some(key), _) => Ok(key),
@@ -187,7 +188,57 @@ impl Delegations {
     }
 }
 
+/// The day whose key signs a URL, the same on every replica.
+fn day_for(signed_at: SystemTime, now: SystemTime) -> SystemTime {
+    let day = day_of(signed_at.min(now));
+    // A URL that was asked for days ago cannot be signed by a key of its own day.
+    if day + LIFE > now + MARGIN { day } else { day_of(now) }
+}
+
+/// The day that began an hour ago or earlier.
 fn day_of(at: SystemTime) -> SystemTime {
+    let at = at.checked_sub(SKEW).unwrap_or(SystemTime::UNIX_EPOCH);
     let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     SystemTime::UNIX_EPOCH + Duration::from_secs(since - since % DAY.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: u64 = 3600;
+
+    fn at(hours: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(20_000 * DAY.as_secs() + hours * HOUR)
+    }
+
+    /// At midnight a key was fetched whose time began at that moment, and Azure's clock was behind.
+    #[test]
+    fn no_key_is_used_in_the_first_hour_of_its_life() {
+        let nearly_one = at(25) - Duration::from_secs(1);
+
+        for (now, day) in [(at(24), at(0)), (nearly_one, at(0)), (at(25), at(24)), (at(47), at(24))] {
+            assert_eq!(day_for(now, now), day);
+        }
+    }
+
+    #[test]
+    fn what_a_day_promises_its_key_holds_at_any_hour() {
+        for minutes in 0..2 * 24 * 60 {
+            let now = at(24) + Duration::from_secs(minutes * 60);
+
+            assert!(day_for(now, now) + LIFE >= now + LONGEST, "{minutes}");
+        }
+    }
+
+    #[test]
+    fn a_url_of_long_ago_is_signed_by_a_key_of_today() {
+        assert_eq!(day_for(at(24), at(240)), at(216));
+        assert_eq!(day_for(at(30), at(54)), at(24), "one of yesterday by its own");
+    }
+
+    #[test]
+    fn a_key_lives_no_longer_than_azure_allows() {
+        assert!(LIFE <= 7 * DAY);
+    }
 }

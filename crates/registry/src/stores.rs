@@ -216,6 +216,7 @@ fn gcs_settings(settings: &config::Gcs) -> gcs::Config {
         user_agent: settings.user_agent.clone(),
         endpoint: settings.endpoint.clone(),
         redirect_endpoint: settings.redirect_endpoint.clone(),
+        redirect_bucket_bound: settings.redirect_bucket_bound,
         kms_key_name: settings.kms_key.clone(),
         hmac_key,
         signing_account: settings.signing_account.clone(),

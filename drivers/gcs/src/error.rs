@@ -18,6 +18,10 @@ use serde::Deserialize;
 use crate::NAME;
 use crate::credentials::failed;
 
+/// What to wait after a 429 that does not say: Google takes about one write per second and name
+/// (<https://cloud.google.com/storage/quotas#objects>), and tells nobody when the next is due.
+const BETWEEN_WRITES: Duration = Duration::from_secs(1);
+
 /// Why a driver could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -120,7 +124,8 @@ impl Refusal {
             return ErrorKind::NotFound;
         }
         if self.is_too_much() {
-            return ErrorKind::Throttled { retry_after: self.retry_after };
+            let by_status = (self.status == StatusCode::TOO_MANY_REQUESTS).then_some(BETWEEN_WRITES);
+            return ErrorKind::Throttled { retry_after: self.retry_after.or(by_status) };
         }
         // A 401 is retried because a token may have died on its way; a 409 is another write at work.
         let retryable = self.status.is_server_error()
@@ -177,7 +182,7 @@ fn explanation(body: &str) -> (String, String) {
     }
 }
 
-/// An answer that makes no sense.
+/// An answer that makes no sense, which another may.
 pub(crate) fn strange(what: impl Into<String>) -> Error {
     Error::new(NAME, ErrorKind::Backend { retryable: true }).because(what.into())
 }
@@ -329,6 +334,14 @@ mod tests {
         }
         let quota = r#"{"error":{"code":403,"message":"x","errors":[{"reason":"rateLimitExceeded"}]}}"#;
         assert_eq!(refusal(403, quota).kind(), ErrorKind::Throttled { retry_after: None });
+        assert_eq!(refusal(503, "").kind(), ErrorKind::Throttled { retry_after: None });
+    }
+
+    #[test]
+    fn a_429_without_a_word_is_about_one_name_and_passes_within_a_second() {
+        let kind = refusal(429, "").kind();
+
+        assert_eq!(kind, ErrorKind::Throttled { retry_after: Some(Duration::from_secs(1)) });
     }
 
     #[test]

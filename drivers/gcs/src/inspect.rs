@@ -151,10 +151,13 @@ async fn signing(driver: &GcsDriver, probe: &Key, findings: &mut Vec<Finding>) {
         expires_in: Duration::from_secs(60),
         content_type: None,
     };
+    // How it is now, whatever a pull met a moment ago.
+    driver.presigner.forget_failure();
     findings.push(match (driver.presign_get(probe, &options).await, signing) {
         (Err(error), _) => {
             Finding::fault("signed URLs", format!("None could be made: {error}."), SIGNING_ROLE)
         }
+        (Ok(None), _) => Finding::fault("signed URLs", "None could be made just now.", SIGNING_ROLE),
         (Ok(_), Signing::Remote(_)) => Finding::note(
             "signed URLs",
             "Signed by IAM, with a request for each that is new, unless the default credentials hold a key. With \

@@ -24,7 +24,7 @@
 //!   compared again, and so is every whole object that is read.
 //! - **Resumable by anybody**: an upload is an XML multipart upload, each part known by its ETag. Completion
 //!   moves no bytes through us. It replaces what is at the key, so keys are used once. Google says that it
-//!   may take minutes; `timeouts.completion` bounds the wait, and it may be repeated.
+//!   may take minutes; we wait for 120 s, which no key changes, and it may be repeated.
 //! - **Honest**: only the store's word for a missing object is "not found"; a bucket that is missing, refused
 //!   or silent is a failure.
 //! - **One attempt** per call, each within its deadline: `decorate::Retry` asks again.
@@ -44,6 +44,7 @@
 //! | `useragent` | stands before our own words in `User-Agent` | – |
 //! | `endpoint` | an emulator or a private endpoint, with its scheme | `https://storage.googleapis.com` |
 //! | `redirectendpoint` | the endpoint signed URLs name | as `endpoint` |
+//! | `redirectbucketbound` | that endpoint's host stands for the bucket, whose name then is not in the path: a CNAME, a load balancer's backend bucket | `false` |
 //! | `kmskeyname` | the Cloud KMS key of new objects | the bucket's default |
 //! | `hmacaccessid`, `hmacsecret` | an HMAC key that signs URLs | – |
 //! | `signingaccount` | the service account IAM signs for, where the credentials have none of their own (workload identity federation) | – |
@@ -61,13 +62,40 @@
 //! 10,000 URLs are kept, and who asks for one that is being signed waits for it. All processes make the same
 //! URL of the same options; with IAM only while Google signs with the same key. Clients may add `Range`.
 //!
+//! IAM gets three seconds for a signature. Where it refuses or says nothing, no URL is made for 30 seconds,
+//! unless one is kept: the registry sends the blobs itself, and says so in the log once in that time.
+//!
+//! IAM signs for Google service accounts only. In GKE with workload identity federation bound to a Kubernetes
+//! service account directly, the metadata server tells `PROJECT.svc.id.goog` for an account, and there is none
+//! of that name to sign for. Two set-ups work:
+//!
+//! - a Google service account linked to the Kubernetes one, by the annotation `iam.gke.io/gcp-service-account`
+//!   and `roles/iam.workloadIdentityUser`;
+//! - `signingaccount` with a Google service account that may read the bucket, and
+//!   `roles/iam.serviceAccountTokenCreator` on it for the principal the registry is.
+//!
 //! # Permissions
 //!
 //! `roles/storage.objectUser` on the bucket is enough: `storage.objects.{create,get,list,delete}` and
 //! `storage.multipartUploads.{create,list,abort}` are what is used. An inspection also reads the bucket's
 //! settings with `storage.buckets.get` (`roles/storage.legacyBucketReader`), which nothing else needs. To sign
 //! by IAM the account needs `iam.serviceAccounts.signBlob` on itself
-//! (`roles/iam.serviceAccountTokenCreator`). An HMAC key's account needs `storage.objects.get`.
+//! (`roles/iam.serviceAccountTokenCreator`), and the project the API `iamcredentials.googleapis.com`. The account
+//! that signs, by IAM or by an HMAC key, needs `storage.objects.get`: a URL reads what its signer may read.
+//!
+//! With `kmskeyname` it is not the registry that uses the key but Google's storage service agent of the
+//! bucket's project, `service-NUMBER@gs-project-accounts.iam.gserviceaccount.com`, which needs
+//! `roles/cloudkms.cryptoKeyEncrypterDecrypter` on the key.
+//!
+//! # How often one name may be written
+//!
+//! Google takes about one write per second to one name and may answer 429 to more. That is passed on as
+//! throttling with a second to wait, so a write that came too soon is repeated in time. The bytes of blobs never
+//! meet it: each name is written once. A push writes the record of its manifest twice and that of its tag too,
+//! and an upload's session is written once for each PATCH: where Google insists, each costs a second more than
+//! elsewhere. A tag that many jobs push at once (`latest` of every build) moves no faster than that; whoever finds
+//! no room in three attempts is answered 429 and has to ask again. Let each job push a tag of its own, and move
+//! the shared one when all are done.
 //!
 //! # What is known about the real store, and what is not
 //!
@@ -75,11 +103,10 @@
 //! where `ENTREPOT_TEST_GCS` names one. What fake-gcs-server has of it runs there too, so that conditional
 //! writes, listings and ranges were not misread twice. The signed text is checked against Google's published vectors. Not
 //! verified on the real store yet: that parts are refused for a wrong `x-goog-hash`, and writes for a wrong
-//! `crc32c`; whether a completed upload is answered with its generation and hash (both are used where they are told, neither is needed);
+//! `crc32c`; whether a completed upload is answered with its generation and hash (both are used where they are told, neither is needed; the fake tells the hash);
 //! which fault of several a completion is refused for; that a part sent to a completed upload is answered by
 //! `NoSuchUpload`; signatures by HMAC key and by IAM; tokens of Google's own services, since the binary got its
-//! from imitations of the metadata server and of STS (`tests/stores/identities.rs`). Google allows about one write per second to one name:
-//! a tag or a session that changes faster is answered 429, which is passed on as throttling.
+//! from imitations of the metadata server and of STS (`tests/stores/identities.rs`).
 
 mod client;
 mod config;
@@ -88,6 +115,7 @@ mod driver;
 mod error;
 #[cfg(feature = "fake")]
 pub mod fake;
+mod iam;
 mod inspect;
 mod library;
 mod list;

@@ -11,13 +11,15 @@ use entrepot_storage::{Error, ErrorKind, Key, PresignOptions, Result, SignedUrl}
 use hmac::{Hmac, KeyInit, Mac};
 use percent_encoding::utf8_percent_encode;
 use ring::rand::SystemRandom;
+use ring::rsa::KeyPair;
 use ring::signature::RSA_PKCS1_SHA256;
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
-use crate::client::{Client, STRICT, STRICT_PATH, base, within};
+use crate::client::{Client, STRICT, STRICT_PATH, base};
 use crate::config::{Config, HmacKey, PUBLIC_ENDPOINT};
 use crate::credentials::Signing;
+use crate::iam::Iam;
 use crate::{NAME, OpenError};
 
 /// The longest a signature of version 4 may last: seven days.
@@ -49,6 +51,7 @@ pub(crate) struct Presigner {
     signed: moka::sync::Cache<Kept, Arc<str>>,
     /// Who asks for a URL that is being signed waits for it instead of signing it again.
     stripes: Vec<Mutex<()>>,
+    iam: Iam,
 }
 
 impl std::fmt::Debug for Presigner {
@@ -90,10 +93,16 @@ impl Presigner {
             path_prefix: format!("{path}{bucket}/"),
             signed: moka::sync::Cache::builder().max_capacity(KEPT).time_to_live(LONGEST_BY_IAM).build(),
             stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
+            iam: Iam::default(),
         })
     }
 
-    /// A URL for `key`, or `None` where nothing can sign one.
+    /// Forgets that IAM failed a moment ago.
+    pub(crate) fn forget_failure(&self) {
+        self.iam.wake();
+    }
+
+    /// A URL for `key`, or `None` where nothing can sign one, or IAM could not a moment ago.
     pub(crate) async fn sign(
         &self,
         client: &Client,
@@ -113,11 +122,11 @@ impl Presigner {
             return Err(failed("a signature has to last a second at least"));
         }
         let url = match signing {
-            Signing::Hmac(hmac) => self.sign_by_hmac(client, hmac, key, at, lasting, options)?.into(),
+            Signing::Hmac(hmac) => Some(self.sign_by_hmac(client, hmac, key, at, lasting, options)?.into()),
             _ => self.kept_or_signed(client, key, at, lasting, options).await?,
         };
         let expires_at = UNIX_EPOCH + Duration::from_secs(at + lasting);
-        Ok(Some(SignedUrl { url: url.to_string(), expires_at }))
+        Ok(url.map(|url| SignedUrl { url: url.to_string(), expires_at }))
     }
 
     fn sign_by_hmac(
@@ -143,22 +152,39 @@ impl Presigner {
         at: u64,
         lasting: u64,
         options: &PresignOptions,
-    ) -> Result<Arc<str>> {
+    ) -> Result<Option<Arc<str>>> {
         let name: Kept = (key.clone(), at, lasting, options.content_type.clone());
         if let Some(url) = self.signed.get(&name) {
-            return Ok(url);
+            return Ok(Some(url));
         }
+        if self.iam.rests() {
+            return Ok(None);
+        }
+        // Held for no longer than IAM is given, so a silent one holds up other keys no longer either.
         let _turn = self.stripes[stripe(&name)].lock().await;
         if let Some(url) = self.signed.get(&name) {
-            return Ok(url);
+            return Ok(Some(url));
         }
         let instant = instant(at)?;
-        let email = email(client).await?;
-        let unsigned = self.unsigned(client, "GOOG4-RSA-SHA256", &email, key, &instant, lasting, options);
-        let signature = signature(client, &unsigned.text).await?;
-        let url: Arc<str> = self.url(&unsigned, &signature).into();
+        let unsigned =
+            |email: &str| self.unsigned(client, "GOOG4-RSA-SHA256", email, key, &instant, lasting, options);
+        let url: Arc<str> = match &client.identity.signing {
+            Signing::Rsa { email, key } => {
+                let unsigned = unsigned(email);
+                self.url(&unsigned, &rsa_signature(key, &unsigned.text)?).into()
+            }
+            Signing::Remote(_) if !self.iam.takes() => return Ok(None),
+            Signing::Remote(signer) => {
+                let signed = async {
+                    let unsigned = unsigned(&signer.client_email().await?);
+                    Ok(self.url(&unsigned, &signer.sign(unsigned.text.as_bytes()).await?))
+                };
+                self.iam.ask(signed).await.map_err(|error| error.at(key))?.into()
+            }
+            Signing::Hmac(_) | Signing::Never(_) => return Ok(None),
+        };
         self.signed.insert(name, Arc::clone(&url));
-        Ok(url)
+        Ok(Some(url))
     }
 
     #[expect(clippy::too_many_arguments, reason = "each is a field of the text that is signed")]
@@ -216,36 +242,16 @@ fn instant(at: u64) -> Result<Instant> {
     })
 }
 
-async fn email(client: &Client) -> Result<String> {
-    match &client.identity.signing {
-        Signing::Rsa { email, .. } => Ok(email.clone()),
-        Signing::Remote(signer) => {
-            let asked = async { signer.client_email().await.map_err(unsigned_error) };
-            within(client.timeouts.call, asked).await
-        }
-        Signing::Hmac(_) | Signing::Never(_) => Err(unsigned_error("nothing to sign with")),
-    }
-}
-
-async fn signature(client: &Client, text: &str) -> Result<Vec<u8>> {
-    match &client.identity.signing {
-        Signing::Rsa { key, .. } => {
-            let mut signature = vec![0; key.public().modulus_len()];
-            key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature)
-                .map_err(|_| unsigned_error("the key does not sign"))?;
-            Ok(signature)
-        }
-        Signing::Remote(signer) => {
-            let asked = async { signer.sign(text.as_bytes()).await.map_err(unsigned_error) };
-            within(client.timeouts.call, asked).await.map(|signature| signature.to_vec())
-        }
-        Signing::Hmac(_) | Signing::Never(_) => Err(unsigned_error("nothing to sign with")),
-    }
+fn rsa_signature(key: &KeyPair, text: &str) -> Result<Vec<u8>> {
+    let mut signature = vec![0; key.public().modulus_len()];
+    key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature)
+        .map_err(|_| unsigned_error("the key does not sign"))?;
+    Ok(signature)
 }
 
 fn unsigned_error(why: impl ToString) -> Error {
     let why = format!("no signature: {}", why.to_string());
-    Error::new(NAME, ErrorKind::Backend { retryable: true }).because(why)
+    Error::new(NAME, ErrorKind::Backend { retryable: false }).because(why)
 }
 
 /// <https://cloud.google.com/storage/docs/authentication/signatures#derive-key>
@@ -270,12 +276,17 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use google_cloud_auth::signer::{Signer, SigningProvider};
+    use entrepot_storage::decorate::{Retry, RetryPolicy};
+    use entrepot_storage::{Inspection, Severity, StorageDriver};
+    use google_cloud_auth::signer::{Signer, SigningError, SigningProvider};
     use serde::Deserialize;
+    use tokio::time::Instant;
 
     use super::*;
+    use crate::GcsDriver;
     use crate::config::{CredentialSource, Secret};
-    use crate::fake::SERVICE_ACCOUNT;
+    use crate::fake::{Options, SERVICE_ACCOUNT, Server};
+    use crate::iam::{PATIENCE, REST};
 
     /// Of <https://github.com/googleapis/conformance-tests>: those that sign a GET and no header but `host`.
     const VECTORS: &str = include_str!("fake/vectors.json");
@@ -326,32 +337,79 @@ mod tests {
         }
     }
 
-    /// IAM, as far as a signature goes: slow, and counted.
+    /// IAM, as far as a signature goes: slow, counted, and unwilling where it is told to be.
     #[derive(Clone, Debug, Default)]
-    struct Iam(Arc<AtomicUsize>);
+    struct FakeIam {
+        asked: Arc<AtomicUsize>,
+        mood: Arc<std::sync::Mutex<Mood>>,
+    }
 
-    impl SigningProvider for Iam {
+    #[derive(Clone, Copy, Debug, Default)]
+    enum Mood {
+        #[default]
+        Signs,
+        Refuses,
+        Hangs,
+    }
+
+    impl SigningProvider for FakeIam {
         async fn client_email(&self) -> google_cloud_auth::signer::Result<String> {
             Ok("robot@project.iam.gserviceaccount.com".into())
         }
 
         async fn sign(&self, content: &[u8]) -> google_cloud_auth::signer::Result<bytes::Bytes> {
-            self.0.fetch_add(1, Ordering::SeqCst);
+            self.asked.fetch_add(1, Ordering::SeqCst);
             tokio::task::yield_now().await;
-            Ok(Sha256::digest(content).to_vec().into())
+            let mood = *self.mood.lock().expect("nobody panics");
+            match mood {
+                Mood::Signs => Ok(Sha256::digest(content).to_vec().into()),
+                Mood::Refuses => Err(SigningError::from_msg("403 IAM_PERMISSION_DENIED")),
+                Mood::Hangs => std::future::pending().await,
+            }
+        }
+    }
+
+    impl FakeIam {
+        fn becomes(&self, mood: Mood) {
+            *self.mood.lock().expect("nobody panics") = mood;
+        }
+
+        fn asked(&self) -> usize {
+            self.asked.load(Ordering::SeqCst)
+        }
+    }
+
+    /// A bucket whose URLs are signed by an IAM in this mood.
+    struct Signed {
+        iam: FakeIam,
+        driver: GcsDriver,
+        options: PresignOptions,
+    }
+
+    impl Signed {
+        async fn by(mood: Mood) -> Self {
+            Self::on(config("images"), mood).await
+        }
+
+        async fn on(config: Config, mood: Mood) -> Self {
+            let iam = FakeIam::default();
+            iam.becomes(mood);
+            let mut driver = GcsDriver::open(config).await.expect("the settings make sense");
+            let client = Arc::get_mut(&mut driver.client).expect("nobody else has it yet");
+            client.identity.signing = Signing::Remote(Signer::from(iam.clone()));
+            Self { iam, driver, options: options(1_800_000_000, 7 * 24 * 3600) }
+        }
+
+        async fn url(&self, key: &str) -> Result<Option<SignedUrl>> {
+            self.driver.presign_get(&key.parse().expect("it is a key"), &self.options).await
         }
     }
 
     #[tokio::test]
     async fn iam_is_asked_once_for_a_url_and_again_for_another() {
-        let config = config("images");
-        let iam = Iam::default();
-        let mut client = Client::open(&config).await.unwrap();
-        client.identity.signing = Signing::Remote(Signer::from(iam.clone()));
-        let presigner = Presigner::new(&config).unwrap();
-        let (key, options) = ("data/a".parse().unwrap(), options(1_800_000_000, 7 * 24 * 3600));
+        let signed = Signed::by(Mood::Signs).await;
 
-        let asked = (0..20).map(|_| presigner.sign(&client, &key, &options));
+        let asked = (0..20).map(|_| signed.url("data/a"));
         let urls: Vec<_> = futures_util::future::join_all(asked)
             .await
             .into_iter()
@@ -359,9 +417,85 @@ mod tests {
             .collect();
 
         assert!(urls.windows(2).all(|pair| pair[0] == pair[1]));
-        assert_eq!(iam.0.load(Ordering::SeqCst), 1);
-        assert_eq!(urls[0].expires_at, options.signed_at + LONGEST_BY_IAM);
-        presigner.sign(&client, &"data/b".parse().unwrap(), &options).await.unwrap();
-        assert_eq!(iam.0.load(Ordering::SeqCst), 2);
+        assert_eq!(signed.iam.asked(), 1);
+        assert_eq!(urls[0].expires_at, signed.options.signed_at + LONGEST_BY_IAM);
+        signed.url("data/b").await.unwrap();
+        assert_eq!(signed.iam.asked(), 2);
+    }
+
+    /// Each pull asked three times, and the retries were those the store's own calls need.
+    #[tokio::test(start_paused = true)]
+    async fn an_iam_that_refuses_is_asked_once_in_half_a_minute() {
+        let signed = Signed::by(Mood::Refuses).await;
+        let retried = Retry::new(Arc::new(signed.driver.clone()), RetryPolicy::default());
+        let url = async |key: &str| retried.presign_get(&key.parse::<Key>().unwrap(), &signed.options).await;
+
+        let first = url("data/a").await.unwrap_err();
+        let rest = [url("data/a").await.unwrap(), url("data/b").await.unwrap()];
+
+        assert_eq!(first.kind(), ErrorKind::Backend { retryable: false });
+        assert!(first.to_string().contains("IAM_PERMISSION_DENIED"), "{first}");
+        assert_eq!(rest, [None, None]);
+        assert_eq!(signed.iam.asked(), 1);
+        signed.iam.becomes(Mood::Signs);
+        tokio::time::advance(REST).await;
+        assert!(url("data/b").await.unwrap().is_some(), "it is asked again in time");
+        assert!(url("data/a").await.unwrap().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_iam_is_waited_for_once_and_by_nobody_afterwards() {
+        let signed = Signed::by(Mood::Hangs).await;
+        // More keys than stripes: some wait for another's turn.
+        let keys: Vec<String> = (0..3 * STRIPES).map(|number| format!("data/{number}")).collect();
+        let began = Instant::now();
+
+        let urls = futures_util::future::join_all(keys.iter().map(|key| signed.url(key))).await;
+
+        assert_eq!(began.elapsed(), PATIENCE);
+        assert!(urls.iter().all(|url| url.as_ref().map_or(true, Option::is_none)));
+        assert!(signed.iam.asked() <= STRIPES, "{}", signed.iam.asked());
+        assert_eq!(signed.url("data/new").await.unwrap(), None);
+        assert_eq!(began.elapsed(), PATIENCE, "nobody waits again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_failure_one_finds_out_whether_it_is_over() {
+        let signed = Signed::by(Mood::Hangs).await;
+        signed.url("data/a").await.unwrap_err();
+        tokio::time::advance(REST).await;
+        let asked = signed.iam.asked();
+
+        let urls = futures_util::future::join_all(
+            ["data/a", "data/a", "data/b", "data/c"].map(|key| signed.url(key)),
+        )
+        .await;
+
+        assert_eq!(signed.iam.asked(), asked + 1);
+        assert_eq!(urls.iter().filter(|url| url.is_err()).count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_url_that_is_kept_is_told_while_iam_refuses() {
+        let signed = Signed::by(Mood::Signs).await;
+        let kept = signed.url("data/a").await.unwrap();
+        signed.iam.becomes(Mood::Refuses);
+        signed.url("data/b").await.unwrap_err();
+
+        assert_eq!(signed.url("data/a").await.unwrap(), kept);
+        assert_eq!(signed.url("data/b").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn an_inspection_asks_iam_whatever_happened_before() {
+        let server = Server::start(Options::new("images")).unwrap();
+        let signed = Signed::on(server.config(), Mood::Refuses).await;
+        signed.url("data/a").await.unwrap_err();
+
+        let findings = signed.driver.inspect(Inspection { writes: false, redirects: true }).await;
+
+        let told = findings.iter().find(|finding| finding.subject == "signed URLs").unwrap();
+        assert_eq!(told.severity, Severity::Fault, "{told:?}");
+        assert_eq!(signed.iam.asked(), 2);
     }
 }

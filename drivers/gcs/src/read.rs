@@ -33,6 +33,9 @@ pub(crate) struct Resource {
     pub(crate) size: String,
     #[serde(default)]
     pub(crate) updated: String,
+    /// As [`crc_text`] writes it; empty where the store does not tell it.
+    #[serde(default)]
+    pub(crate) crc32c: String,
 }
 
 impl Resource {
@@ -45,17 +48,19 @@ impl Resource {
 
 impl Client {
     /// By the JSON API, because an XML HEAD cannot say whether the object or the bucket is missing.
-    /// <https://cloud.google.com/storage/docs/json_api/v1/objects/get>
     pub(crate) async fn stat(&self, key: &Key) -> Result<ObjectMeta> {
+        self.resource(key).await?.meta(key)
+    }
+
+    /// What the JSON API tells about an object.
+    /// <https://cloud.google.com/storage/docs/json_api/v1/objects/get>
+    pub(crate) async fn resource(&self, key: &Key) -> Result<Resource> {
         let name = self.name_of(key);
         let name = percent_encoding::utf8_percent_encode(&name, crate::client::STRICT);
-        let url = format!("{}/o/{name}?fields=generation,size,updated", self.json_url());
+        let url = format!("{}/o/{name}?fields=generation,size,updated,crc32c", self.json_url());
         match self.call(Request::new(Method::GET, url), self.timeouts.call).await? {
-            Ok(answer) => {
-                let resource: Resource = serde_json::from_slice(&answer.body)
-                    .map_err(|error| strange(format!("an object told in other words: {error}")).at(key))?;
-                resource.meta(key)
-            }
+            Ok(answer) => serde_json::from_slice(&answer.body)
+                .map_err(|error| strange(format!("an object told in other words: {error}")).at(key)),
             // The message is not a promise. Where it says neither, the XML API's code does.
             Err(refusal) if refusal.status == StatusCode::NOT_FOUND && !refusal.is_missing_object() => {
                 let first_byte =

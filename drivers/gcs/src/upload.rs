@@ -5,7 +5,8 @@
 //! so an overtaken writer's could stand in the object unseen. Parts here have ETags; completion names them.
 //!
 //! A tag is the store's ETag and our CRC32C. The store checks each part against its sum on arrival, and the
-//! sums combine to that of the object, which is compared where the store tells its own.
+//! sums combine to that of the object, which is compared where the store tells its own: with the completion's
+//! answer, and with the object an earlier completion left.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -19,7 +20,7 @@ use percent_encoding::utf8_percent_encode;
 use serde::{Deserialize, Serialize};
 
 use crate::NAME;
-use crate::client::{Client, HASH, Request, STRICT, check_crc, hash_header, meta, text, told_crc};
+use crate::client::{Client, HASH, Request, STRICT, check_crc, crc_text, hash_header, meta, text, told_crc};
 use crate::error::{Refusal, strange};
 
 /// The most uploads of one answer.
@@ -117,7 +118,9 @@ impl Client {
         let size = parts.iter().map(|part| part.size).sum();
         let answer = match self.call(request, self.timeouts.completion).await? {
             Ok(answer) => answer,
-            Err(refusal) if refusal.is_missing_upload() => return self.completed_before(upload, size).await,
+            Err(refusal) if refusal.is_missing_upload() => {
+                return self.completed_before(upload, parts, size).await;
+            }
             Err(refusal) => return Err(completion_error(refusal, key)),
         };
         // A store of this kind may begin its answer before it is done and tell a failure in the body.
@@ -125,19 +128,31 @@ impl Client {
             let refusal = Refusal::read(StatusCode::INTERNAL_SERVER_ERROR, &answer.headers, &answer.body);
             return Err(completion_error(refusal, key));
         }
-        if let (Some(crc), Some(_)) = (combined_crc(parts), told_crc(&answer.headers)) {
-            check_crc(crc, &answer.headers).map_err(|error| error.at(key))?;
+        match (combined_crc(parts), told_crc(&answer.headers)) {
+            // Not to be asked again: the object is there, and asking would find it.
+            (Some(ours), Some(theirs)) if theirs != crc_text(ours) => {
+                Err(Error::new(NAME, ErrorKind::Backend { retryable: false })
+                    .because(format!("the store made an object of other bytes: CRC32C {theirs}"))
+                    .at(key))
+            }
+            _ => Ok(meta(key, &answer.headers, size)),
         }
-        Ok(meta(key, &answer.headers, size))
     }
 
     /// An upload that is gone while its object is there was completed by an earlier call: nobody else uses
-    /// its key.
-    async fn completed_before(&self, upload: &Upload, size: u64) -> Result<ObjectMeta> {
-        match self.stat(&upload.key).await {
-            Ok(found) if found.size == size => Ok(found),
-            Ok(_) => Err(gone(&upload.key)),
-            Err(error) if error.is_not_found() => Err(gone(&upload.key)),
+    /// its key. Whether it was with these parts is told by their size and, where the store knows it, their sum.
+    async fn completed_before(&self, upload: &Upload, parts: &[Part], size: u64) -> Result<ObjectMeta> {
+        let key = &upload.key;
+        match self.resource(key).await {
+            Ok(found) => {
+                let is_ours = |crc| found.crc32c.is_empty() || found.crc32c == crc_text(crc);
+                let meta = found.meta(key)?;
+                match meta.size == size && combined_crc(parts).is_none_or(is_ours) {
+                    true => Ok(meta),
+                    false => Err(gone(key)),
+                }
+            }
+            Err(error) if error.is_not_found() => Err(gone(key)),
             Err(error) => Err(error),
         }
     }

@@ -8,7 +8,7 @@ use entrepot_driver_gcs::fake::{Effect, Operation, Options, Server};
 use entrepot_driver_gcs::{Config, CredentialSource, GcsDriver};
 use entrepot_storage::decorate::{Retry, RetryPolicy};
 use entrepot_storage::{
-    Error, ErrorKind, Inspection, Key, PutMode, ReadRange, Result, Severity, StorageDriver,
+    Error, ErrorKind, Inspection, Key, Part, PutMode, ReadRange, Result, Severity, StorageDriver, Upload,
 };
 
 fn server() -> Server {
@@ -148,6 +148,64 @@ async fn a_completion_whose_answer_was_lost_may_be_repeated() {
         assert_eq!(kind(first), ErrorKind::Backend { retryable: true });
         assert_eq!(second.size, 3);
     }
+}
+
+/// Begins an upload of one part.
+async fn uploaded(driver: &GcsDriver, content: &'static [u8]) -> (Upload, Part) {
+    let upload = driver.upload_begin(&key()).await.expect("it begins");
+    let part = driver.upload_part(&upload, 1, vec![Bytes::from_static(content)]).await.expect("a part");
+    (upload, part)
+}
+
+/// Any object of the right size was taken for the one that was asked for.
+#[tokio::test]
+async fn a_completion_repeated_with_other_parts_of_equal_size_is_refused() {
+    let server = server();
+    let driver = open(server.config()).await;
+    let (upload, part) = uploaded(&driver, b"abc").await;
+    let other = driver.upload_part(&upload, 1, vec![Bytes::from_static(b"xyz")]).await.expect("another");
+    let completed =
+        driver.upload_complete(&upload, std::slice::from_ref(&other)).await.expect("it completes");
+
+    let again = driver.upload_complete(&upload, &[other]).await.expect("it was completed");
+    let stranger = driver.upload_complete(&upload, &[part]).await;
+
+    assert_eq!((again.size, completed.size), (3, 3));
+    assert_eq!(kind(stranger), ErrorKind::UploadGone);
+}
+
+/// Asked again, the store said that the upload was gone, and the wrong object passed for the right one.
+#[tokio::test]
+async fn a_completion_that_made_other_bytes_stays_a_failure_however_often_it_is_asked_for() {
+    let server = server();
+    let driver = open(server.config()).await;
+    let retried = Retry::new(Arc::new(driver.clone()), RetryPolicy::default());
+    let (upload, part) = uploaded(&driver, b"abc").await;
+    server.fail(Operation::UploadComplete, 1, Effect::AnotherHash(b"xyz"));
+
+    let wrong = retried.upload_complete(&upload, &[part]).await;
+
+    assert_eq!(kind(wrong), ErrorKind::Backend { retryable: false });
+    assert_eq!(server.count(Operation::UploadComplete), 1);
+}
+
+/// The pauses of retries were shorter than what Google wants between two writes of one name.
+#[tokio::test]
+async fn a_name_that_is_written_twice_at_once_is_written_by_asking_again_in_a_second() {
+    let mut options = Options::new("images");
+    // A little less than the pause, whose clock starts elsewhere.
+    options.between_writes = Some(Duration::from_millis(900));
+    let server = Server::start(options).expect("a port is free");
+    let driver = open(server.config()).await;
+    let retried = Retry::new(Arc::new(driver.clone()), RetryPolicy::default());
+    put(&driver, b"first").await.expect("it is put");
+
+    let refused = put(&driver, b"second").await;
+    retried.put(&key(), Bytes::from_static(b"third"), PutMode::Overwrite).await.expect("it waits and is put");
+
+    assert_eq!(kind(refused), ErrorKind::Throttled { retry_after: Some(Duration::from_secs(1)) });
+    assert_eq!(server.count(Operation::Put), 4);
+    assert_eq!(read(&driver).await.expect("it is there"), "third");
 }
 
 #[tokio::test]

@@ -44,6 +44,12 @@ impl Answer {
         self
     }
 
+    /// With this CRC32C in place of any it told.
+    pub(super) fn hashed(mut self, crc: u32) -> Self {
+        self.headers.remove(HASH);
+        self.with(HASH, format!("crc32c={}", crc_text(crc)))
+    }
+
     pub(super) fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
         self
@@ -54,7 +60,7 @@ impl Answer {
         let modified = jiff::Timestamp::try_from(stored.modified)
             .map(|time| time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string());
         self.with(GENERATION, stored.generation.to_string())
-            .with(HASH, format!("crc32c={}", crc_text(stored.crc)))
+            .hashed(stored.crc)
             .with(STORED_LENGTH, stored.content.len().to_string())
             .with(STORED_ENCODING, "identity")
             .with(header::LAST_MODIFIED, modified.unwrap_or_default())

@@ -12,7 +12,7 @@ use super::answers::{Answer, json_refusal, xml_refusal};
 use super::faults::Operation;
 use super::related;
 use super::store::{NO_SUCH_BUCKET, Store, Stored, Wrong, wrong};
-use crate::client::{HASH, IF_GENERATION, crc_text, number, text, told_crc};
+use crate::client::{IF_GENERATION, crc_text, number, text, told_crc};
 
 const UNKNOWN: Wrong = wrong(400, "InvalidArgument", "The fake does not know this request.");
 const MALFORMED: Wrong = wrong(400, "parseError", "The parts of the upload make no sense.");
@@ -157,6 +157,10 @@ impl Call {
         if self.bucket != store.bucket {
             return self.refuse(NO_SUCH_BUCKET);
         }
+        let writes = matches!(self.operation, Operation::Put | Operation::Delete | Operation::UploadComplete);
+        if let Some(refused) = writes.then(|| store.admit_write(&self.name).err()).flatten() {
+            return self.refuse(refused);
+        }
         let outcome = match self.operation {
             Operation::Bucket => Ok(Answer::json(settings)),
             Operation::Stat => {
@@ -248,11 +252,11 @@ impl Call {
         let number = self.value("partNumber").parse().unwrap_or(0);
         let crc = told_crc(headers);
         let (etag, crc) = store.add_part(&self.name, self.value("uploadId"), number, body, crc.as_deref())?;
-        Ok(Answer::new(200).with(header::ETAG, etag).with(HASH, format!("crc32c={}", crc_text(crc))))
+        Ok(Answer::new(200).with(header::ETAG, etag).hashed(crc))
     }
 
     /// <https://cloud.google.com/storage/docs/xml-api/post-object-complete>. That page promises neither the
-    /// generation nor the hash in the answer, so the fake tells neither.
+    /// generation nor the hash in the answer. Google's Java client reads the hash there, so the fake tells it.
     fn complete(&self, store: &mut Store, body: &Bytes) -> Result<Answer, Wrong> {
         let malformed = wrong(400, "MalformedXML", "The XML you provided was not well-formed.");
         let asked: Completion =
@@ -265,7 +269,8 @@ impl Call {
             self.bucket,
             escaped(&self.name),
             stored.generation
-        )))
+        ))
+        .hashed(stored.crc))
     }
 
     /// <https://cloud.google.com/storage/docs/xml-api/get-bucket-uploads>

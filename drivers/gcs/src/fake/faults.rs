@@ -74,6 +74,8 @@ pub enum Effect {
     },
     /// It is answered as if another `Range` had been asked for, or none.
     AnotherRange(Option<&'static str>),
+    /// Its answer tells the CRC32C of this content, whatever was stored.
+    AnotherHash(&'static [u8]),
     /// One byte of the body of its answer arrives changed.
     FlipByte {
         /// Its place in the body.

@@ -8,9 +8,9 @@
 //! version 4 with their expiry, by RSA and HMAC.
 //!
 //! What it does not prove: that Google behaves as its pages say; anything about IAM, tokens and `signBlob`
-//! (a bearer token is looked for, not looked at); rate limits, such as one write per second and object name;
-//! encryption, retention, soft delete, lifecycle; which headers a completed upload is answered with; and
-//! how an overloaded or failing service looks beyond the faults a test asks for.
+//! (a bearer token is looked for, not looked at); rate limits, but for writes of one name where a test asks
+//! for that; encryption, retention, soft delete, lifecycle; which headers a completed upload is answered
+//! with; and how an overloaded or failing service looks beyond the faults a test asks for.
 
 mod answers;
 mod calls;

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
@@ -31,6 +32,9 @@ pub struct Options {
     pub port: u16,
     /// The smallest part, the last one excepted, in bytes. Google's is 5 MiB.
     pub min_part: u64,
+    /// The least time between two writes of one name: what comes sooner is answered 429 without a
+    /// `Retry-After`. Google's is about a second; without, names are written as often as one likes.
+    pub between_writes: Option<Duration>,
     /// Requests have to bring a bearer token or a signature.
     pub demands_authorization: bool,
     /// The one token that is good; any is where this is `None`.
@@ -52,6 +56,7 @@ impl Options {
             bucket,
             port: 0,
             min_part: MIN_PART_BYTES,
+            between_writes: None,
             demands_authorization: true,
             token: None,
             accounts: crate::credentials::public_part(SERVICE_ACCOUNT).into_iter().collect(),
@@ -94,7 +99,7 @@ impl Server {
         };
         let min_part = usize::try_from(options.min_part).unwrap_or(usize::MAX);
         let shared = Arc::new(Shared {
-            store: Mutex::new(Store::new(options.bucket.clone(), min_part)),
+            store: Mutex::new(Store::new(options.bucket.clone(), min_part, options.between_writes)),
             faults: Mutex::default(),
             settings: options.settings,
             demands_authorization: options.demands_authorization,
@@ -220,6 +225,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     match &effect {
         Some(Effect::FailAfter { status }) => Ok(call.fail(*status).send(None)),
         Some(Effect::HangUpAfter) => Err(HangUp),
+        Some(Effect::AnotherHash(content)) => Ok(answer.hashed(crc32c::crc32c(content)).send(None)),
         effect => Ok(answer.send(effect.as_ref())),
     }
 }

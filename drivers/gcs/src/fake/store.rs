@@ -1,7 +1,7 @@
 //! What the fake holds: one bucket, in memory.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
 use sha2::{Digest, Sha256};
@@ -49,6 +49,8 @@ const INVALID_PART: Wrong =
 const INVALID_ORDER: Wrong = wrong(400, "InvalidPartOrder", "The parts are not in ascending order.");
 const TOO_SMALL: Wrong = wrong(400, "EntityTooSmall", "A part but the last is smaller than the minimum.");
 const MALFORMED: Wrong = wrong(400, "MalformedXML", "The XML you provided names no parts.");
+const TOO_OFTEN: Wrong =
+    wrong(429, "rateLimitExceeded", "The object exceeded the rate limit for object mutation operations.");
 
 #[derive(Debug)]
 pub(super) struct Store {
@@ -57,12 +59,26 @@ pub(super) struct Store {
     objects: BTreeMap<String, Stored>,
     uploads: BTreeMap<String, Pending>,
     last_generation: u64,
+    /// The least time between two writes of one name, and when each was last written.
+    between_writes: Option<Duration>,
+    written: BTreeMap<String, Instant>,
 }
 
 impl Store {
-    pub(super) fn new(bucket: String, min_part: usize) -> Self {
-        let (objects, uploads) = (BTreeMap::new(), BTreeMap::new());
-        Self { bucket, min_part, objects, uploads, last_generation: 0 }
+    pub(super) fn new(bucket: String, min_part: usize, between_writes: Option<Duration>) -> Self {
+        let (objects, uploads, written) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { bucket, min_part, objects, uploads, last_generation: 0, between_writes, written }
+    }
+
+    /// <https://cloud.google.com/storage/quotas#objects>: writes and deletes of one name, told by 429.
+    pub(super) fn admit_write(&mut self, name: &str) -> Result<(), Wrong> {
+        let Some(between) = self.between_writes else { return Ok(()) };
+        let now = Instant::now();
+        if self.written.get(name).is_some_and(|last| now.duration_since(*last) < between) {
+            return Err(TOO_OFTEN);
+        }
+        self.written.insert(name.to_owned(), now);
+        Ok(())
     }
 
     pub(super) fn find(&self, name: &str) -> Result<&Stored, Wrong> {

@@ -162,6 +162,10 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("storage.gcs.redirectendpoint", Kind::Text, "The address that redirected pulls name instead of Google's.")
         .ours()
         .example("https://images.example.com"),
+    Key::new("storage.gcs.redirectbucketbound", Kind::Flag, "The redirect endpoint's host stands for the bucket, whose name then is not in the path: a CNAME, a load balancer.")
+        .ours()
+        .default("false")
+        .example("true"),
     Key::new("storage.gcs.rootdirectory", Kind::Text, "The prefix of all object names.")
         .default("")
         .example("/registry"),

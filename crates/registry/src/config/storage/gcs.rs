@@ -22,6 +22,7 @@ pub(super) struct Written {
     endpoint: Option<String>,
     anonymous: bool,
     redirectendpoint: Option<String>,
+    redirectbucketbound: bool,
     rootdirectory: String,
     #[serde(deserialize_with = "size::deserialize")]
     chunksize: u64,
@@ -52,6 +53,9 @@ pub struct Gcs {
     /// The address clients are redirected to.
     #[serde(rename = "redirectendpoint", skip_serializing_if = "Option::is_none")]
     pub redirect_endpoint: Option<String>,
+    /// Whether that address stands for the bucket. Default: no.
+    #[serde(rename = "redirectbucketbound")]
+    pub redirect_bucket_bound: bool,
     /// The prefix of all object names. Default: none.
     #[serde(rename = "rootdirectory")]
     pub root_directory: String,
@@ -190,6 +194,12 @@ impl Written {
                  needed",
             );
         }
+        if self.redirectbucketbound && self.redirectendpoint.is_none() {
+            settling.refuse(
+                "storage.gcs.redirectbucketbound",
+                "`redirectendpoint` has to name the host that stands for the bucket",
+            );
+        }
         let hmac = match (self.hmacaccessid, self.hmacsecret) {
             (Some(access_id), Some(secret)) => Some(GcsHmac { access_id, secret }),
             (None, None) => None,
@@ -216,6 +226,7 @@ impl Written {
             kms_key: self.kmskeyname,
             endpoint: self.endpoint,
             redirect_endpoint: self.redirectendpoint,
+            redirect_bucket_bound: self.redirectbucketbound,
             root_directory: self.rootdirectory,
             part_bytes: self.chunksize,
             max_concurrency: self.maxconcurrency,

@@ -72,6 +72,10 @@ const COMPANIONS: &[(&str, &[(&str, &str)])] = &[
     ),
     ("storage.gcs.hmacaccessid", &[GCS_BUCKET, ("REGISTRY_STORAGE_GCS_HMACSECRET", "s")]),
     ("storage.gcs.hmacsecret", &[GCS_BUCKET, ("REGISTRY_STORAGE_GCS_HMACACCESSID", "a")]),
+    (
+        "storage.gcs.redirectbucketbound",
+        &[GCS_BUCKET, ("REGISTRY_STORAGE_GCS_REDIRECTENDPOINT", "https://images.example.com")],
+    ),
     ("storage.gcs", &[GCS_BUCKET]),
     ("storage.redirect.rules", &[("REGISTRY_STORAGE_REDIRECT_RULES_0_ACTION", "presign")]),
     (

@@ -44,6 +44,11 @@ pub(crate) enum Verification {
 /// A client for the store and for those who hand out credentials. Reads the system's certificates: for the time
 /// of start.
 pub(crate) fn http_client(verification: Verification) -> Result<SharedHttpClient, OpenError> {
+    let pools = Pools { tls: tls(verification)?, by_deadlines: Mutex::default() };
+    Ok(SharedHttpClient::new(pools))
+}
+
+fn tls(verification: Verification) -> Result<ClientConfig, OpenError> {
     let provider = Arc::new(ring::default_provider());
     let tls = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -52,8 +57,7 @@ pub(crate) fn http_client(verification: Verification) -> Result<SharedHttpClient
         Verification::Full => tls.with_root_certificates(authorities()),
         Verification::None => tls.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider))),
     };
-    let pools = Pools { tls: tls.with_no_client_auth(), by_deadlines: Mutex::default() };
-    Ok(SharedHttpClient::new(pools))
+    Ok(tls.with_no_client_auth())
 }
 
 fn authorities() -> RootCertStore {
@@ -167,5 +171,66 @@ impl ServerCertVerifier for Anybody {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use rcgen::{CertifiedKey, generate_simple_self_signed};
+    use rustls::pki_types::PrivateKeyDer;
+    use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+    use super::*;
+
+    /// Answers one request, and tells the protocol that was agreed on and how the request began.
+    fn serve_one(listener: &TcpListener) -> (Option<Vec<u8>>, String) {
+        let CertifiedKey { cert, signing_key } =
+            generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+        let key = PrivateKeyDer::Pkcs8(signing_key.serialize_der().into());
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], key)
+            .expect("they belong together");
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let (stream, _) = listener.accept().expect("a connection");
+        let connection = ServerConnection::new(Arc::new(config)).expect("a connection");
+        let mut stream = StreamOwned::new(connection, stream);
+        let mut head = [0; 14];
+        stream.read_exact(&mut head).expect("a request");
+        stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").expect("it is sent");
+        (stream.conn.alpn_protocol().map(<[u8]>::to_vec), String::from_utf8_lossy(&head).into_owned())
+    }
+
+    #[tokio::test]
+    async fn a_server_that_offers_http_2_is_asked_over_http_1() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("https://{}/", listener.local_addr().expect("an address"));
+        let served = std::thread::spawn(move || serve_one(&listener));
+        let tls = tls(Verification::None).expect("TLS");
+        let pool = Pool { client: client(&tls, None), patience: None };
+
+        let answer = pool.call(HttpRequest::get(url).expect("a request")).await.expect("an answer");
+
+        assert_eq!(answer.status().as_u16(), 204);
+        let (agreed, head) = served.join().expect("it was asked");
+        assert_ne!(agreed.as_deref(), Some(&b"h2"[..]));
+        assert_eq!(head, "GET / HTTP/1.1");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_says_nothing_is_waited_for_as_long_as_the_caller_wants() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}/", listener.local_addr().expect("an address"));
+        let tls = tls(Verification::None).expect("TLS");
+        let pool = Pool { client: client(&tls, None), patience: Some(Duration::from_millis(50)) };
+
+        let late = pool.call(HttpRequest::get(url).expect("a request")).await.expect_err("no answer");
+
+        assert!(late.is_timeout(), "{late:?}");
     }
 }

@@ -11,13 +11,13 @@ use entrepot_domain::ports::System;
 use entrepot_domain::redirects::{Reader, Redirects, Route};
 use entrepot_domain::registry::Parts;
 use entrepot_domain::uploads::token::TokenKeys;
-use entrepot_domain::uploads::{Expiry, Finish};
+use entrepot_domain::uploads::{Expiry, Finish, Session};
 use entrepot_domain::{Config, Error, Registry, Result, layout, maintenance};
 use entrepot_oci::{Digest, Reference};
 use entrepot_storage::signer::StoreSigner;
 use entrepot_storage::{SharedDriver, StorageDriverExt as _};
 use futures_util::future::LocalBoxFuture;
-use futures_util::{Stream, stream};
+use futures_util::{Stream, StreamExt as _, stream};
 
 use crate::requests::{blob, digest, elsewhere, image, mount, name, push, push_image, put, tag};
 use crate::requests::{post_and_put, post_patch_put};
@@ -231,6 +231,23 @@ async fn push_large(registry: Registry) -> Result<()> {
     registry.finish_upload(&session, finish, parts()).await
 }
 
+/// A body that ends within a part.
+fn parts_and_rest() -> impl Stream<Item = std::result::Result<Bytes, BodyError>> + Unpin {
+    parts().chain(stream::iter([Ok(Bytes::from_static(b"rest"))]))
+}
+
+/// `POST`, `PATCH` with the whole body, as Docker does; what is left is an empty `PUT`.
+async fn fill_large(registry: Registry) -> Result<Session> {
+    let session = registry.begin_upload(&name(), None);
+    Ok(registry.append(&session, None, None, parts_and_rest()).await?.session)
+}
+
+async fn close_large(registry: Registry, session: &Session) -> Result<()> {
+    let digest = Digest::sha256(&[&part().repeat(PARTS as usize)[..], b"rest"].concat());
+    let finish = Finish { digest, offset: None, body_size: None, total_size: None };
+    registry.finish_upload(session, finish, stream::empty()).await
+}
+
 /// `POST`, `PATCH`, then the session is given up.
 async fn give_up(registry: Registry) -> Result<()> {
     let session = registry.begin_upload(&name(), None);
@@ -251,6 +268,10 @@ async fn pushes<M: Meter>(fresh: &impl Fn() -> M, rows: &mut Vec<Row<M::Spent>>)
     rows.push(new().once(POST_AND_PUT, |registry| post_and_put(registry, 0)).await);
     rows.push(new().once("push a blob, POST+PATCH+PUT", |registry| post_patch_put(registry, 0)).await);
     rows.push(new().once(LARGE, push_large).await);
+    rows.push(new().once("push a blob of 3 parts and a rest: POST+PATCH", fill_large).await);
+    let till = new();
+    let session = fill_large(till.cold().await).await.unwrap();
+    rows.push(till.once("the PUT that closes it", |registry| close_large(registry, &session)).await);
     rows.push(new().once("give up an upload, POST+PATCH+DELETE", give_up).await);
     rows.push(new().once("give up an upload of 3 parts", give_up_large).await);
     let till = new();

@@ -41,7 +41,7 @@ impl Registry {
         let seen = standing.version.clone();
         match inner.append(session, standing, size, body).await {
             Err(error) => match inner.loss(session, seen.as_ref(), &error).await {
-                Some(Loss::Moved(now)) => Err(inner.lost_to(session, now)),
+                Some(Loss::Moved(now)) => Err(inner.lost_to(session, *now)),
                 Some(Loss::Final) => Err(Error::UploadUnknown),
                 None => Err(error),
             },
@@ -117,7 +117,7 @@ impl Inner {
         }
         let (key, now) = self.load_session(session).await.ok()?;
         if now.version.as_ref() != seen {
-            return Some(Loss::Moved(now));
+            return Some(Loss::Moved(Box::new(now)));
         }
         let record = now.record.as_ref().filter(|record| record.state == SessionState::Open)?;
         tracing::warn!(%error, %key, "the store has lost bytes of an upload, which is given up");
@@ -306,7 +306,7 @@ impl Inner {
 /// What the loss of a session's bytes came from.
 pub(super) enum Loss {
     /// Another request moved the session, and this is how it stands now.
-    Moved(Slot<SessionRecord>),
+    Moved(Box<Slot<SessionRecord>>),
     /// Nobody can have them back. The session is ended.
     Final,
 }

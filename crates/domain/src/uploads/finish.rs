@@ -108,7 +108,7 @@ impl Inner {
                     Err(error) => {
                         return match self.loss(session, found.version.as_ref(), &error).await {
                             Some(Loss::Moved(now)) => {
-                                self.join_attempt(session, &key, now, &finish.digest).await
+                                self.join_attempt(session, &key, *now, &finish.digest).await
                             }
                             Some(Loss::Final) => Err(Error::UploadUnknown),
                             None => Err(error),

@@ -3,8 +3,14 @@
 //! What a driver declares is what its vendor promises; what answers at the address may be something else:
 //! an older release, a gateway, a cache. A store that ignores a condition answers 200 like every other,
 //! and loses a push months later. So the promises are tried on the store itself, below a prefix the caller
-//! gives: [`at_start`] tries the few that data rests on, in some thirty small requests; [`run`] tries all,
-//! in some hundreds.
+//! gives. [`at_start`] tries the few that data rests on, in some fifty small requests. [`run`] tries all, in
+//! some thousands, and [`across`] by two handles in turn, as two replicas would.
+//!
+//! A start does less, because every replica makes one, at each update and after each crash, and serves nothing
+//! before it is done: it has to take a second, not a minute. So it finds a store that does not
+//! know a promise at all, which is what a wrong release, a gateway or a wrong kind of account looks like. It has one
+//! handle, six writers that race once, and nobody counts: that a store loses one update in a hundred, or shows a
+//! replica what another one changed only later, is found by the thorough run.
 //!
 //! A probe judges nothing: it tells what holds, what does not and what could not be found out, and
 //! leaves to the caller what follows from it. It finds what is usual for a store, not what is rare:
@@ -12,6 +18,7 @@
 
 mod conditions;
 mod consistency;
+mod counter;
 mod ground;
 mod report;
 mod uploads;
@@ -24,6 +31,7 @@ use futures_util::future::join_all;
 use crate::SharedDriver;
 
 pub use conditions::PRESENT_REFUSED;
+pub use consistency::DIRECTORIES_LISTED;
 pub use report::{Check, ClockOffset, Outcome, Promise, Report};
 
 use ground::{Depth, Ground, Tried};
@@ -64,13 +72,21 @@ const THOROUGH: [(Promise, Trying); 7] = [
 /// `prefix` ends with a slash and is nobody else's, now and later. `now` is our clock, which the store's
 /// is held against. Never fails: what went wrong stands in the report.
 pub async fn run(store: &SharedDriver, prefix: &str, now: fn() -> SystemTime) -> Report {
+    across([store, store], prefix, now).await
+}
+
+/// As [`run`], by two handles on one store that share nothing: what one writes the other reads and lists, and
+/// both race for the same objects.
+pub async fn across(handles: [&SharedDriver; 2], prefix: &str, now: fn() -> SystemTime) -> Report {
     let checks = [&QUICK[..], &THOROUGH[..]].concat();
-    Ground::new(store, prefix, now, Depth::Thorough).try_all(&checks, THOROUGH_DEADLINE).await
+    let ground = Ground::new(handles, prefix, now, Depth::Thorough, THOROUGH_DEADLINE);
+    ground.try_all(&checks, THOROUGH_DEADLINE).await
 }
 
 /// As [`run`], with the few checks that each start can afford.
 pub async fn at_start(store: &SharedDriver, prefix: &str, now: fn() -> SystemTime) -> Report {
-    Ground::new(store, prefix, now, Depth::Quick).try_all(&QUICK, QUICK_DEADLINE).await
+    let ground = Ground::new([store, store], prefix, now, Depth::Quick, QUICK_DEADLINE);
+    ground.try_all(&QUICK, QUICK_DEADLINE).await
 }
 
 impl Ground<'_> {
@@ -88,6 +104,6 @@ impl Ground<'_> {
             Err(_) => Outcome::Unknown(format!("not done within {} s", deadline.as_secs())),
         };
         checks.push(Check { promise: Promise::Deletes, outcome: removed });
-        Report { checks, clock: self.clock() }
+        Report { checks, clock: self.clock(), is_cut_short: self.is_cut_short() }
     }
 }

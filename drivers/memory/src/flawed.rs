@@ -1,6 +1,6 @@
 //! Stores that break their word, for whoever has to notice it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -40,6 +40,13 @@ pub enum Flaw {
     IgnoresAborts,
     /// The clock is ahead by this.
     ClockAhead(Duration),
+    /// A directory is listed beside the objects in it, as by an account with a hierarchical namespace.
+    ListsDirectories,
+    /// Each conditional put whose number is a multiple of this is applied whatever stands there.
+    ForgetsACondition(u32),
+    /// A listing is answered as it was the first time, until something is changed through the same handle: a
+    /// cache in each process.
+    ListsFromACache,
 }
 
 /// A memory store with one flaw. Its name is not the memory driver's, so nobody takes it for granted.
@@ -56,6 +63,8 @@ struct Memory {
     listed: Vec<ObjectMeta>,
     latest: HashMap<(String, u32), Part>,
     completed: HashSet<String>,
+    conditional_puts: u32,
+    pages: HashMap<(String, Option<String>, usize), ListPage>,
 }
 
 impl Flawed {
@@ -81,8 +90,45 @@ impl Flawed {
         }
     }
 
-    /// Keeps what a late listing will show.
+    /// Whether it is the turn of a condition that is forgotten. Others go first, as on a store that takes time.
+    async fn forgets_this_time(&self, every: u32) -> bool {
+        let count = {
+            let mut memory = self.memory();
+            memory.conditional_puts += 1;
+            memory.conditional_puts
+        };
+        pending_once().await;
+        count.is_multiple_of(every)
+    }
+
+    /// A listing with every directory that something lies in.
+    async fn list_with_directories(
+        &self,
+        prefix: &str,
+        start: Option<&str>,
+        limit: usize,
+    ) -> Result<ListPage> {
+        let objects = self.inner.list("", None, usize::MAX).await?.objects;
+        let mut all: BTreeMap<String, ObjectMeta> = BTreeMap::new();
+        for meta in objects {
+            for (end, _) in meta.key.as_str().match_indices('/') {
+                let directory = &meta.key.as_str()[..end];
+                if let Ok(key) = directory.parse() {
+                    all.insert(directory.to_owned(), ObjectMeta { key, size: 0, ..meta.clone() });
+                }
+            }
+            all.insert(meta.key.as_str().to_owned(), meta);
+        }
+        let wanted =
+            |name: &String| name.starts_with(prefix) && start.is_none_or(|start| name.as_str() > start);
+        let mut wanted = all.into_iter().filter(|(name, _)| wanted(name)).map(|(_, meta)| meta);
+        let objects = wanted.by_ref().take(limit).collect();
+        Ok(ListPage { objects, more: wanted.next().is_some() })
+    }
+
+    /// Keeps what a late listing will show, and forgets what a cache has kept.
     async fn before_a_change(&self) -> Result<()> {
+        self.memory().pages.clear();
         if self.flaw == Flaw::ListsLate {
             let listed = self.inner.list("", None, usize::MAX).await?.objects;
             self.memory().listed = listed;
@@ -160,6 +206,12 @@ impl StorageDriver for Flawed {
             pending_once().await;
             return self.inner.put(key, body, PutMode::Overwrite).await;
         }
+        if let Flaw::ForgetsACondition(every) = self.flaw
+            && mode != PutMode::Overwrite
+            && self.forgets_this_time(every).await
+        {
+            return self.inner.put(key, body, PutMode::Overwrite).await;
+        }
         self.inner.put(key, body, mode).await
     }
 
@@ -180,6 +232,11 @@ impl StorageDriver for Flawed {
     async fn list(&self, prefix: &str, start_after: Option<&str>, limit: usize) -> Result<ListPage> {
         let mut page = self.inner.list(prefix, start_after, limit).await?;
         match self.flaw {
+            Flaw::ListsDirectories => page = self.list_with_directories(prefix, start_after, limit).await?,
+            Flaw::ListsFromACache => {
+                let asked = (prefix.to_owned(), start_after.map(str::to_owned), limit);
+                page = self.memory().pages.entry(asked).or_insert(page).clone();
+            }
             Flaw::ListsLate => {
                 let listed = self.memory().listed.clone();
                 page.objects =
@@ -242,5 +299,94 @@ impl StorageDriver for Flawed {
         limit: usize,
     ) -> Result<Vec<UploadEntry>> {
         self.inner.list_uploads(prefix, start_after, limit).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use entrepot_storage::probe::{self, Outcome, Promise, Report};
+
+    use super::*;
+
+    fn block_on<T>(test: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+        runtime.expect("a test can have a runtime").block_on(test)
+    }
+
+    fn at_start(flaw: Flaw) -> Report {
+        let store = Flawed::shared(MemoryDriver::new(), flaw);
+        block_on(probe::at_start(&store, "probe/1/", SystemTime::now))
+    }
+
+    /// As two replicas see one store: what a handle remembers the other does not know.
+    fn across(flaw: Flaw) -> Report {
+        let memory = MemoryDriver::new();
+        let handles = [Flawed::shared(memory.clone(), flaw), Flawed::shared(memory, flaw)];
+        block_on(probe::across([&handles[0], &handles[1]], "probe/1/", SystemTime::now))
+    }
+
+    fn by_one_handle(flaw: Flaw) -> Report {
+        let store = Flawed::shared(MemoryDriver::new(), flaw);
+        block_on(probe::run(&store, "probe/1/", SystemTime::now))
+    }
+
+    /// What does not hold, by name.
+    fn broken(report: &Report) -> Vec<Promise> {
+        let broken = report.checks.iter().filter(|check| matches!(check.outcome, Outcome::Broken(_)));
+        broken.map(|check| check.promise).collect()
+    }
+
+    #[test]
+    fn a_store_that_lists_directories_is_found_out_at_start_too() {
+        let flaw = Flaw::ListsDirectories;
+        let (quick, thorough) = (at_start(flaw), across(flaw));
+
+        let said = Some(Outcome::Broken(probe::DIRECTORIES_LISTED.into()));
+        assert_eq!(quick.outcome(Promise::ListAfterWrite).cloned(), said);
+        assert_eq!(broken(&quick), [Promise::ListAfterWrite]);
+        assert_eq!(thorough.outcome(Promise::ListOrder).cloned(), said);
+    }
+
+    #[test]
+    fn a_store_that_forgets_a_condition_once_in_a_while_is_found_out() {
+        for every in [7, 97, 331] {
+            let report = across(Flaw::ForgetsACondition(every));
+
+            assert!(broken(&report).contains(&Promise::OneWinner), "{every}: {report:?}");
+        }
+    }
+
+    #[test]
+    fn only_who_counts_finds_what_is_rarer_than_what_a_start_asks() {
+        let report = at_start(Flaw::ForgetsACondition(97));
+
+        assert_eq!(broken(&report), []);
+    }
+
+    #[test]
+    fn what_each_process_keeps_for_itself_takes_two_handles_to_be_seen() {
+        let flaw = Flaw::ListsFromACache;
+
+        assert_eq!(broken(&by_one_handle(flaw)), []);
+        assert!(broken(&across(flaw)).contains(&Promise::ListAfterWrite));
+    }
+
+    /// A pause before each call, as a store far away takes.
+    fn slow(seconds: u64) -> Report {
+        let fault = entrepot_storage::decorate::Fault::new(MemoryDriver::new().shared(), "probe", 1);
+        let pause = entrepot_storage::decorate::Effect::Delay(Duration::from_secs(seconds));
+        fault.controls().add(entrepot_storage::decorate::Rule::new(pause));
+        let store: SharedDriver = Arc::new(fault);
+        block_on(probe::run(&store, "probe/1/", SystemTime::now))
+    }
+
+    #[test]
+    fn a_slow_store_is_tried_less_often_and_believed_all_the_same() {
+        let report = slow(2);
+
+        assert!(report.is_cut_short);
+        assert!(report.checks.iter().all(|check| check.outcome == Outcome::Holds), "{report:?}");
     }
 }

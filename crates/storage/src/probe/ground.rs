@@ -1,9 +1,11 @@
 //! Where a probe works: a prefix of its own, and a list of what has to be removed from it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::{ClockOffset, Outcome};
 use crate::{Error, ErrorKind, Key, ObjectMeta, PutMode, SharedDriver, StorageDriverExt, Upload, Version};
@@ -65,6 +67,23 @@ impl Depth {
         }
     }
 
+    /// How many writers and listers are at work side by side, and how many rounds each makes.
+    pub(super) const fn listings(self) -> (usize, usize) {
+        match self {
+            Depth::Quick => (1, 1),
+            Depth::Thorough => (4, 50),
+        }
+    }
+
+    /// How many count at the same time, and how far each does. Nobody does at start: that takes as many requests
+    /// as it is worth.
+    pub(super) const fn increments(self) -> (u8, u8) {
+        match self {
+            Depth::Quick => (0, 0),
+            Depth::Thorough => (16, 25),
+        }
+    }
+
     /// How many writers race for one object.
     pub(super) const fn racers(self) -> usize {
         match self {
@@ -76,10 +95,16 @@ impl Depth {
 
 /// A store, the prefix to work below, and what was made there.
 pub(super) struct Ground<'a> {
+    /// The handle for whatever needs no second one.
     pub(super) store: &'a SharedDriver,
+    /// Another handle on the same store, or the same where there is one only.
+    second: &'a SharedDriver,
     pub(super) prefix: &'a str,
     pub(super) now: fn() -> SystemTime,
     pub(super) depth: Depth,
+    /// From here on no further round begins.
+    late: Instant,
+    is_cut_short: AtomicBool,
     made: Mutex<Made>,
 }
 
@@ -91,13 +116,48 @@ struct Made {
 }
 
 impl<'a> Ground<'a> {
+    /// A third of `deadline` is left to the round that is on its way when the others are up.
     pub(super) fn new(
-        store: &'a SharedDriver,
+        [store, second]: [&'a SharedDriver; 2],
         prefix: &'a str,
         now: fn() -> SystemTime,
         depth: Depth,
+        deadline: Duration,
     ) -> Self {
-        Self { store, prefix, now, depth, made: Mutex::default() }
+        let late = Instant::now() + deadline * 2 / 3;
+        Self {
+            store,
+            second,
+            prefix,
+            now,
+            depth,
+            late,
+            is_cut_short: AtomicBool::new(false),
+            made: Mutex::default(),
+        }
+    }
+
+    /// One of the two handles for each number, in turn.
+    pub(super) const fn handle(&self, number: usize) -> &'a SharedDriver {
+        if number.is_multiple_of(2) { self.store } else { self.second }
+    }
+
+    /// Whether there is time for another round. Fewer rounds than were meant tell less, and more than none at all.
+    pub(super) fn has_time(&self) -> bool {
+        let is_late = Instant::now() >= self.late;
+        if is_late {
+            self.is_cut_short.store(true, Ordering::Relaxed);
+        }
+        !is_late
+    }
+
+    pub(super) fn is_cut_short(&self) -> bool {
+        self.is_cut_short.load(Ordering::Relaxed)
+    }
+
+    /// What a listing of everything below `name` begins with.
+    pub(super) fn directory(&self, name: &str) -> String {
+        format!("{}{name}/", self.prefix)
     }
 
     /// A key below the prefix, remembered so that whatever gets there is removed.
@@ -125,7 +185,12 @@ impl<'a> Ground<'a> {
 
     /// Fails unless the object at `key` is `content`.
     pub(super) async fn expect(&self, key: &Key, content: &[u8], after: &str) -> Tried {
-        match self.store.read(key).await? {
+        Self::expect_by(self.store, key, content, after).await
+    }
+
+    /// As [`expect`](Self::expect), as `handle` sees it.
+    pub(super) async fn expect_by(handle: &SharedDriver, key: &Key, content: &[u8], after: &str) -> Tried {
+        match handle.read(key).await? {
             Some((found, _)) if found == content => Ok(()),
             Some(_) => broken(format!("a read shows another content after {after}")),
             None => broken(format!("a read shows nothing after {after}")),

@@ -122,6 +122,8 @@ pub struct Report {
     pub checks: Vec<Check>,
     /// How far the store's clock is from ours. `None` where the store did not tell the time.
     pub clock: Option<ClockOffset>,
+    /// Whether the store was too slow for all rounds that were meant: what is rarely wrong was tried less often.
+    pub is_cut_short: bool,
 }
 
 impl Report {

@@ -23,6 +23,8 @@ const MIRROR: &str = "middleware:
   - { name: rewrite, options: { scheme: https, host: elsewhere.example.com } }
   - { name: redirect, options: { baseurl: 'https://mirror.example.com' } }
 ";
+/// More of the section `http`: the tests themselves are a proxy.
+const TRUSTING: &str = "  trusted_proxies: [127.0.0.0/8]\n";
 /// It serves from S3 alone.
 const CLOUDFRONT: &str = "  - name: cloudfront
     options: { baseurl: 'https://d111111abcdef8.cloudfront.net', privatekey: KEY, keypairid: K2JCJMDEHXQW5F }
@@ -34,6 +36,13 @@ fn pull(client: &Client, repository: &str, digest: Digest, agent: &str) -> Respo
     client.get(format!("/v2/{repository}/blobs/{digest}")).header("User-Agent", agent).send()
 }
 
+/// A pull of somebody behind a proxy, who says so.
+fn pull_behind(server: &Server, digest: Digest, address: &str) -> Response {
+    let client = server.client();
+    let request = client.get(format!("/v2/own/a/blobs/{digest}")).header("User-Agent", "containerd");
+    request.header("X-Forwarded-For", address).send()
+}
+
 fn goes_where_the_rules_say(store: Option<ObjectStore>, last: &str, elsewhere: &[&str]) {
     let Some(store) = store else { return };
     let home = home();
@@ -42,7 +51,7 @@ fn goes_where_the_rules_say(store: Option<ObjectStore>, last: &str, elsewhere: &
     let fronts = format!("{MIRROR}{last}").replace("KEY", &key.display().to_string());
     // Kept: the fake goes with it.
     let storage = Storage::Object(store.ruled(RULES));
-    let server = Server::start(home.path(), &storage, &fronts);
+    let server = Server::start(home.path(), &storage, &format!("{TRUSTING}{fronts}"));
     let client = server.client();
     let (large, small, tiny) = (noise(1, 20_000), noise(2, 4_000), noise(3, 900));
     let sent = |repository: &str, blob: &[u8]| {
@@ -64,6 +73,12 @@ fn goes_where_the_rules_say(store: Option<ObjectStore>, last: &str, elsewhere: &
 
     let by_curl = pull(&client, "own/a", Digest::sha256(&large), "curl/8").expect(200);
     assert!(by_curl.body == large);
+    let digest = Digest::sha256(&large);
+    assert!(pull_behind(&server, digest, "10.1.1.1").expect(200).body == large);
+    pull_behind(&server, digest, "192.0.2.1").expect(307);
+    let wary = Server::start(&home.path().join("wary"), &storage, &fronts);
+    pull_behind(&wary, digest, "10.1.1.1").expect(307);
+
     let digest = client.push_blob("own/a", &tiny);
     assert!(pull(&client, "own/a", digest, "containerd").expect(200).body == tiny);
 }

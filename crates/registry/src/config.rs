@@ -241,7 +241,7 @@ impl Written {
         storage::check_rules(&storage.redirect, &middleware, &storage.backend, settling);
         Config {
             log: self.log.settle(),
-            uploads: self.uploads.settle(storage.maintenance.upload_purging, settling),
+            uploads: self.uploads.settle(&storage, settling),
             limits: self.limits.settle(),
             auth: self.auth.settle(&http, settling),
             middleware,

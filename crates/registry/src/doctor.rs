@@ -14,7 +14,8 @@ use entrepot_domain::maintenance;
 use entrepot_storage::{Capabilities, Finding, Inspection, Severity, SharedDriver};
 use entrepot_telemetry::Metrics;
 
-use crate::config::{self, ConditionalWrites, Config, Loaded};
+use crate::assemble::AssemblyError;
+use crate::config::{self, Backend, ConditionalWrites, Config, Loaded};
 use crate::{assemble, stores};
 
 /// Findings that belong together.
@@ -66,7 +67,7 @@ pub async fn examine(loaded: &Loaded) -> Diagnosis {
             return diagnosis;
         }
     };
-    let store = assemble::decorate(opened.driver, &Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))));
+    let store = handle(opened.driver);
     let mut inspected = vec![Finding::note("driver", store.name())];
     inspected.extend(abilities(store.capabilities(), &config.uploads));
     let writes = !config.storage.maintenance.readonly.enabled;
@@ -187,7 +188,25 @@ async fn promises(config: &Config, store: &SharedDriver) -> Vec<Finding> {
         let state = "not run, because the configuration is read-only";
         return vec![Finding::unknown("probe", state, "run this with a configuration that may write")];
     }
-    promises::examine(config.storage.conditional_writes, store).await
+    match second_handle(config, store).await {
+        Ok(second) => promises::examine(config.storage.conditional_writes, store, &second).await,
+        Err(error) => {
+            let remedy = "it could be opened a moment ago: look at the failure and run this again";
+            vec![Finding::fault("opening it again", error.to_string(), remedy)]
+        }
+    }
+}
+
+/// What another replica would have: connections and caches of its own. Memory is in one process only.
+async fn second_handle(config: &Config, store: &SharedDriver) -> Result<SharedDriver, AssemblyError> {
+    match &config.storage.backend {
+        Backend::Inmemory(_) => Ok(Arc::clone(store)),
+        backend => Ok(handle(stores::open(backend, &config::Process).await?.driver)),
+    }
+}
+
+fn handle(driver: SharedDriver) -> SharedDriver {
+    assemble::decorate(driver, &Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))))
 }
 
 /// Whether clients are sent to the store at all.

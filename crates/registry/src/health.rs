@@ -14,6 +14,7 @@ use std::time::Duration;
 use entrepot_storage::{SharedDriver, StorageDriverExt};
 
 use crate::config;
+use crate::outbound::{self, Trust};
 
 type Verdict = Pin<Box<dyn Future<Output = Result<(), String>>>>;
 
@@ -71,8 +72,10 @@ impl Health {
             self.run(tcp.addr.to_string(), tcp.interval, tcp.threshold, check);
         }
         for http in &config.http {
+            // One for all its checks: reading the system's certificates takes longer than asking.
+            let agent = outbound::agent(http.timeout, Trust::System);
             let asked = http.clone();
-            let check = move || -> Verdict { Box::pin(must_answer(asked.clone())) };
+            let check = move || -> Verdict { Box::pin(must_answer(agent.clone(), asked.clone())) };
             self.run(http.uri.clone(), http.interval, http.threshold, check);
         }
     }
@@ -148,14 +151,8 @@ async fn must_accept(address: String, timeout: Duration) -> Result<(), String> {
     .await
 }
 
-async fn must_answer(asked: config::HttpCheck) -> Result<(), String> {
+async fn must_answer(agent: ureq::Agent, asked: config::HttpCheck) -> Result<(), String> {
     aside(move || {
-        let agent: ureq::Agent = ureq::Agent::config_builder()
-            .timeout_global(Some(asked.timeout))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .build()
-            .into();
         let mut request = agent.head(&asked.uri);
         for (name, values) in &asked.headers {
             for value in values {

@@ -9,6 +9,7 @@ pub mod config;
 pub mod doctor;
 pub mod health;
 pub mod observe;
+mod outbound;
 pub mod redirects;
 pub mod serve;
 pub mod stores;

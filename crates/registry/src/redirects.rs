@@ -73,10 +73,23 @@ pub async fn assemble(
 pub struct Destination {
     /// What to call it.
     pub name: String,
-    /// Whether it is the store itself, at the address everybody is given.
-    pub is_own: bool,
+    /// What it is.
+    pub place: Place,
+    /// Whether pulls go there that nothing particular is said about.
+    pub is_usual: bool,
     /// What makes its URLs.
     pub signer: Arc<dyn UrlSigner>,
+}
+
+/// What a destination is, seen from the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The store itself, at the address everybody is given.
+    Store,
+    /// The store itself, at an address of some clients' own.
+    StoreElsewhere,
+    /// What stands in front of it.
+    Front,
 }
 
 /// Everywhere the configuration may send clients, each place once. URLs are for whoever asks: the address that
@@ -88,15 +101,30 @@ pub async fn destinations(
 ) -> Result<Vec<Destination>, AssemblyError> {
     let own: Arc<dyn UrlSigner> = Arc::new(StoreSigner(Arc::clone(store)));
     let mut found = Vec::new();
+    let fronts = &config.middleware.storage;
+    let everybodys = config.storage.redirect.rules.iter().find(|rule| is_about_everybody(rule));
+    let usual_front = match everybodys.map(|rule| &rule.action) {
+        None => fronts.len().checked_sub(1),
+        Some(RedirectAction::Cdn(name)) => fronts.iter().rposition(|front| front.name() == name),
+        Some(RedirectAction::Presign | RedirectAction::Proxy) => None,
+    };
     if store.capabilities().presign && sends_to_the_store(config) {
-        found.push(Destination { name: "the store".into(), is_own: true, signer: Arc::clone(&own) });
+        let (name, signer) = ("the store".to_owned(), Arc::clone(&own));
+        let is_usual = match everybodys {
+            None => fronts.is_empty(),
+            Some(rule) => rule.action == RedirectAction::Presign && rule.endpoint.is_none(),
+        };
+        found.push(Destination { name, place: Place::Store, is_usual, signer });
     }
-    for (index, middleware) in config.middleware.storage.iter().enumerate() {
+    for (index, middleware) in fronts.iter().enumerate() {
         let signer = make(&for_anybody(middleware), index, &config.storage.backend, &own)?;
-        found.push(Destination { name: middleware.name().into(), is_own: false, signer });
+        let (name, is_usual) = (middleware.name().to_owned(), usual_front == Some(index));
+        found.push(Destination { name, place: Place::Front, is_usual, signer });
     }
     for (endpoint, signer) in signed_elsewhere(config, surroundings).await? {
-        found.push(Destination { name: format!("the store at {endpoint}"), is_own: false, signer });
+        let name = format!("the store at {endpoint}");
+        let is_usual = everybodys.is_some_and(|rule| rule.endpoint.as_ref() == Some(&endpoint));
+        found.push(Destination { name, place: Place::StoreElsewhere, is_usual, signer });
     }
     Ok(found)
 }
@@ -108,6 +136,15 @@ fn for_anybody(middleware: &StorageMiddleware) -> StorageMiddleware {
         }
         other => other,
     }
+}
+
+/// Whether a rule fits every pull, so that nothing is left to those behind it.
+fn is_about_everybody(rule: &RedirectRule) -> bool {
+    rule.networks.is_empty()
+        && rule.repositories.is_empty()
+        && rule.user_agent.is_none()
+        && rule.min_size.is_none_or(|least| least == 0)
+        && rule.max_size.is_none()
 }
 
 /// Whether anybody is given the store's own URL: where nothing stands in front of it, or a rule or a filter
@@ -286,6 +323,19 @@ mod tests {
         redirects.rules.iter().position(|(pattern, _)| (pattern.0)(&pull))
     }
 
+    /// What `route` signs for an object.
+    fn url(route: &Route) -> String {
+        let Route::Signed(signer) = route else { return "nowhere".to_owned() };
+        let key = "data/ab/object".parse().unwrap();
+        let options = PresignOptions {
+            signed_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+            expires_in: Duration::from_secs(600),
+            content_type: None,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(signer.sign(&key, &options, None)).unwrap().unwrap().url
+    }
+
     #[test]
     fn globs_stop_at_slashes_unless_doubled() {
         let matches = |glob: &str, name: &str| Regex::new(&expression(glob)).unwrap().is_match(name);
@@ -335,19 +385,6 @@ mod tests {
             "storage:\n  s3: {bucket: images, region: eu-central-1, accesskey: AKIA, secretkey: hidden}\n  redirect:\n    rules:\n    - action: presign\n      networks: [10.0.0.0/8]\n      endpoint: https://s3.internal.example\n",
         )
         .unwrap();
-        let url = |route: &Route| match route {
-            Route::Signed(signer) => {
-                let key = "data/ab/object".parse().unwrap();
-                let options = PresignOptions {
-                    signed_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
-                    expires_in: Duration::from_secs(600),
-                    content_type: None,
-                };
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                runtime.block_on(signer.sign(&key, &options, None)).unwrap().unwrap().url
-            }
-            Route::Proxy => "nowhere".to_owned(),
-        };
 
         assert_eq!(decided(&redirects, "a", 1, "10.1.1.1", ""), Some(0));
         assert_eq!(decided(&redirects, "a", 1, "192.0.2.1", ""), None);
@@ -424,5 +461,48 @@ mod tests {
         assert_eq!(redirects.lifetime, Duration::from_secs(3600));
         assert_eq!(redirects.rules.len(), 1, "clients in Google's networks");
         assert_eq!(decided(&redirects, "a", 1, "192.0.2.1", ""), None);
+    }
+
+    /// Serves a list of networks to whoever asks.
+    fn published(networks: &'static str) -> String {
+        use std::io::{Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let place = format!("http://{}/ranges.json", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let mut client = client.unwrap();
+                let _request = client.read(&mut [0; 4096]).unwrap();
+                let length = networks.len();
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{networks}"
+                );
+                client.write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        place
+    }
+
+    #[test]
+    fn a_client_in_the_published_networks_goes_to_the_store_and_others_through_the_cdn() {
+        let scratch = tempfile::tempdir().unwrap();
+        let key = scratch.path().join("key");
+        std::fs::write(&key, "nZtRohdNF9m3cKM24IcK4w==").unwrap();
+        let ranges = published(r#"{"prefixes":[{"ipv4Prefix":"8.8.4.0/24"}]}"#);
+        let redirects = assembled(&format!(
+            "storage:\n  gcs: {{bucket: images, hmacaccessid: GOOG1, hmacsecret: c2VjcmV0}}\nmiddleware:\n  storage:\n  - name: googlecdn\n    options: {{baseurl: https://c.example, privatekey: {}, keyname: k, ipfilteredby: gcp, iprangesurl: '{ranges}'}}\n",
+            key.display()
+        ))
+        .unwrap();
+        let patience = std::time::Instant::now() + Duration::from_secs(30);
+
+        while decided(&redirects, "a", 1, "8.8.4.4", "").is_none() {
+            assert!(std::time::Instant::now() < patience, "the networks never arrive");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+
+        assert_eq!(decided(&redirects, "a", 1, "8.8.4.4", ""), Some(0));
+        assert!(url(&redirects.rules[0].1).starts_with("https://storage.googleapis.com/"));
+        assert_eq!(decided(&redirects, "a", 1, "8.8.5.4", ""), None);
+        assert!(url(&redirects.otherwise).starts_with("https://c.example/"));
     }
 }

@@ -62,6 +62,16 @@ pub enum Refusal {
         /// What may help with this store.
         hint: &'static str,
     },
+    /// It has directories.
+    #[error(
+        "storage: {store} lists directories among objects, which no setting helps against: tags and catalog would be \
+         wrong. On Azure use a storage account without a hierarchical namespace; it cannot be switched off, so take a \
+         new account"
+    )]
+    Directories {
+        /// The store.
+        store: String,
+    },
     /// It could not be tried.
     #[error(
         "storage.{driver}: the store cannot be used: {reason}. Check its address, credentials and permissions \
@@ -160,6 +170,9 @@ fn tell_the_time(report: &Report) {
 }
 
 fn judge(wanted: ConditionalWrites, report: &Report, store: SharedDriver) -> Result<SharedDriver, Refusal> {
+    if lists_directories(report) {
+        return Err(Refusal::Directories { store: store.to_string() });
+    }
     let broken: Vec<String> =
         report.broken(&SHARED).map(|check| format!("{} {}", check.promise.name(), check.outcome)).collect();
     match (broken.is_empty(), wanted) {
@@ -184,6 +197,12 @@ fn judge(wanted: ConditionalWrites, report: &Report, store: SharedDriver) -> Res
             Ok(Arc::new(Alone::new(store)))
         }
     }
+}
+
+/// Whether the store is no flat one. That one process is alone with it does not mend this.
+fn lists_directories(report: &Report) -> bool {
+    let listed = |check: &Check| check.outcome == Outcome::Broken(probe::DIRECTORIES_LISTED.to_owned());
+    report.broken(&[Promise::ListAfterWrite]).any(listed)
 }
 
 /// Whether a store of this driver looks like one of those that compare an ETag with its quotes: it refuses a put
@@ -245,6 +264,17 @@ mod tests {
         assert!(refuses_quotes("s3", &refused));
         assert!(!refuses_quotes("azure", &refused));
         assert!(!refuses_quotes("s3", &ignored));
+    }
+
+    #[test]
+    fn a_store_with_directories_is_refused_to_a_process_that_is_alone_too() {
+        for text in ["", "conditionalwrites: assume-single-replica"] {
+            let store = Flawed::shared(MemoryDriver::new(), Flaw::ListsDirectories);
+
+            let message = admitted(text, store).expect_err("refused").to_string();
+
+            assert!(message.contains("without a hierarchical namespace"), "{message}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use entrepot_domain::redirects::Route;
+use entrepot_domain::redirects::{PullPattern, Route};
 use entrepot_driver_memory::{Config, MemoryDriver};
 use entrepot_storage::signer::StoreSigner;
 use entrepot_tests::http::Response;
@@ -51,4 +51,32 @@ fn a_range_the_store_does_not_know_is_answered_here() {
 #[test]
 fn a_range_that_ends_before_it_begins_is_refused_here() {
     pull(&redirecting(|_| {}), Some("bytes=500-0")).expect(416);
+}
+
+/// A14: who a client is, proxies say, but only those that are trusted.
+#[test]
+fn a_rule_about_a_network_is_about_clients_behind_trusted_proxies_only() {
+    let of_ten = |address: std::net::IpAddr| address.to_string().starts_with("10.");
+    let from_ten = PullPattern(Arc::new(move |pull| pull.reader.address.is_some_and(of_ten)));
+    let setup = Setup::redirecting().domain(|domain| domain.redirects.rules.push((from_ten, Route::Proxy)));
+    let status = |proxies: &str, forwarded: Option<&str>| {
+        let trusted_proxies = proxies.split_whitespace().map(|network| network.parse().unwrap()).collect();
+        let registry = setup.clone().frontend(|config| config.trusted_proxies = trusted_proxies).start();
+        let digest = registry.push_blob("a", &noise(1, 2048));
+        let request = registry.get(format!("/v2/a/blobs/{digest}"));
+        let request =
+            forwarded.into_iter().fold(request, |request, chain| request.header("X-Forwarded-For", chain));
+        request.send().status
+    };
+
+    assert_eq!(status("127.0.0.0/8", Some("10.1.1.1")), 200, "from the network");
+    assert_eq!(status("127.0.0.0/8", Some("192.0.2.1")), 307, "from another");
+    assert_eq!(
+        status("127.0.0.0/8", Some("10.1.1.1, 192.0.2.1")),
+        307,
+        "the client says so, the proxy does not"
+    );
+    assert_eq!(status("127.0.0.0/8", None), 307, "from the proxy itself");
+    assert_eq!(status("", Some("10.1.1.1")), 307, "nobody is trusted");
+    assert_eq!(status("10.0.0.0/8", Some("10.1.1.1")), 307, "who says so is not trusted");
 }

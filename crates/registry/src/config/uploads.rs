@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::duration;
 use super::settle::Settling;
 use super::size::{self, Size};
-use super::storage::UploadPurging;
+use super::storage::{Backend, Storage};
 
 /// Long enough for a client that comes back the next morning.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 3600);
@@ -77,12 +77,18 @@ pub struct Limits {
 }
 
 impl Written {
-    pub(super) fn settle(self, purging: UploadPurging, settling: &mut Settling<'_>) -> Uploads {
-        let part_size = self.part_size.map(|size| size.0);
-        if let Some(part_size) = part_size.filter(|size| self.max_memory / 4 < *size) {
-            let needed = size::format(part_size.saturating_mul(4));
-            let message = format!("there must be room for four parts of `uploads.part_size`, {needed}");
-            settling.refuse("uploads.max_memory", message);
+    pub(super) fn settle(self, storage: &Storage, settling: &mut Settling<'_>) -> Uploads {
+        let purging = storage.maintenance.upload_purging;
+        let written_size = self.part_size.map(|size| size.0);
+        // An upload holds a few parts at once, and with room for less it would wait for itself.
+        if let Some((key, size)) = part_size(written_size, &storage.backend)
+            && self.max_memory / 4 < size
+        {
+            let needed = size::format(size.saturating_mul(4));
+            settling.refuse(
+                "uploads.max_memory",
+                format!("there must be room for four parts of `{key}`, {needed}"),
+            );
         }
         let written = self.token_lifetime.map(|lifetime| lifetime.0);
         for (path, duration) in
@@ -98,11 +104,22 @@ impl Written {
         }
         Uploads {
             max_memory: self.max_memory,
-            part_size,
+            part_size: written_size,
             min_chunk: (self.min_chunk > 0).then_some(self.min_chunk),
             replay_window: self.replay_window,
             token_lifetime: written.unwrap_or(TOKEN_LIFETIME.min(purging.age)),
         }
+    }
+}
+
+/// How large parts are, and by which key.
+fn part_size(written: Option<u64>, backend: &Backend) -> Option<(&'static str, u64)> {
+    match backend {
+        _ if written.is_some() => written.map(|size| ("uploads.part_size", size)),
+        Backend::S3(settings) => Some(("storage.s3.chunksize", settings.part_bytes)),
+        Backend::Azure(settings) => Some(("storage.azure.chunksize", settings.block_bytes)),
+        Backend::Gcs(settings) => Some(("storage.gcs.chunksize", settings.part_bytes)),
+        Backend::Filesystem(_) | Backend::Inmemory(_) => None,
     }
 }
 
@@ -113,5 +130,34 @@ impl WrittenLimits {
             max_manifest_size: self.max_manifest_size,
             max_tags_per_push: self.max_tags_per_push,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Imagined, Leniency, load};
+
+    /// What is wrong with a configuration, if anything.
+    fn refused(more: &str) -> Option<String> {
+        let text = format!("version: 0.1\nauth: none\n{more}\n");
+        let files = Imagined::nothing().file("/a.yml", &text);
+        load(Some("/a.yml".as_ref()), Leniency::Strict, &files).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn four_parts_of_the_stores_own_size_need_room_too() {
+        for (store, more) in
+            [("s3", "region: r, bucket: b"), ("azure", "accountname: a, container: c"), ("gcs", "bucket: b")]
+        {
+            let large = refused(&format!("storage: {{{store}: {{{more}, chunksize: 129MiB}}}}"));
+            let large = large.expect("four need more than 512 MiB");
+            let expected =
+                format!("there must be room for four parts of `storage.{store}.chunksize`, 516MiB");
+            assert!(large.contains("uploads.max_memory") && large.contains(&expected), "{large}");
+            assert_eq!(refused(&format!("storage: {{{store}: {{{more}, chunksize: 128MiB}}}}")), None);
+        }
+        let smaller = "storage: {s3: {region: r, bucket: b, chunksize: 1GiB}}\nuploads: {part_size: 16MiB}";
+        assert_eq!(refused(smaller), None, "`uploads.part_size` goes before it");
+        assert_eq!(refused("storage: inmemory"), None);
     }
 }

@@ -14,10 +14,19 @@ const OLD: Duration = Duration::from_secs(3600);
 /// The most leftovers removed at a time; the next examination removes more.
 const MOST_LEFTOVERS: usize = 1000;
 
-pub(super) async fn examine(policy: ConditionalWrites, store: &SharedDriver) -> Vec<Finding> {
-    let report = probe::run(store, &trial::probe_prefix(), SystemTime::now).await;
+/// `second` is another handle on the same store, or the same where the store lives in this process.
+pub(super) async fn examine(
+    policy: ConditionalWrites,
+    store: &SharedDriver,
+    second: &SharedDriver,
+) -> Vec<Finding> {
+    let report = probe::across([store, second], &trial::probe_prefix(), SystemTime::now).await;
     let mut findings: Vec<Finding> =
         report.checks.iter().map(|check| finding(policy, &report, check)).collect();
+    if report.is_cut_short {
+        let state = "the store is slow: what is rarely wrong was tried less often than was meant";
+        findings.push(Finding::note("rounds", state));
+    }
     findings.extend(remove_leftovers(store, SystemTime::now()).await);
     findings
 }
@@ -44,6 +53,7 @@ fn finding(policy: ConditionalWrites, report: &Report, check: &Check) -> Finding
     let severity = match outcome {
         Outcome::Holds => return Finding::note(subject, promise.sentence()),
         Outcome::Undeclared => return Finding::note(subject, outcome.to_string()),
+        Outcome::Broken(what) if what == probe::DIRECTORIES_LISTED => Severity::Fault,
         Outcome::Broken(_) => severity(policy, *promise, report.clock),
         Outcome::Unknown(_) if trial::SHARED.contains(promise) => Severity::Fault,
         Outcome::Unknown(_) => Severity::Warning,
@@ -53,6 +63,10 @@ fn finding(policy: ConditionalWrites, report: &Report, check: &Check) -> Finding
         Outcome::Broken(what) if what == probe::PRESENT_REFUSED => {
             "on Ceph and DigitalOcean Spaces write `storage.s3.bareetags: true`; else use a release of the store \
              that honours conditional writes"
+        }
+        Outcome::Broken(what) if what == probe::DIRECTORIES_LISTED => {
+            "on Azure use a storage account without a hierarchical namespace; it cannot be switched off, so take a new \
+             account"
         }
         _ => remedy(*promise),
     };
@@ -114,7 +128,7 @@ mod tests {
     fn examined(flaw: Flaw, policy: ConditionalWrites) -> Vec<Finding> {
         let store = Flawed::shared(MemoryDriver::new(), flaw);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(examine(policy, &store))
+        runtime.block_on(examine(policy, &store, &store))
     }
 
     fn faults(findings: &[Finding]) -> Vec<&str> {
@@ -139,6 +153,22 @@ mod tests {
         let findings = examined(Flaw::IgnoresConditions, ConditionalWrites::AssumeSingleReplica);
 
         assert_eq!(faults(&findings), [""; 0]);
+    }
+
+    #[test]
+    fn directories_among_objects_are_a_fault_that_no_setting_mends() {
+        let findings = examined(Flaw::ListsDirectories, ConditionalWrites::AssumeSingleReplica);
+
+        assert_eq!(faults(&findings), ["order of listings"]);
+        let order = findings.iter().find(|finding| finding.subject == "order of listings");
+        assert!(order.is_some_and(|order| order.remedy.contains("hierarchical namespace")), "{order:?}");
+    }
+
+    #[test]
+    fn a_condition_that_is_forgotten_once_in_a_while_is_a_fault() {
+        let findings = examined(Flaw::ForgetsACondition(97), ConditionalWrites::Required);
+
+        assert_eq!(faults(&findings), ["one winner of a race"]);
     }
 
     #[test]

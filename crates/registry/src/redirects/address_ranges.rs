@@ -11,10 +11,12 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::config::{FilterBy, Network, NetworkFilter};
+use crate::outbound::{self, Trust};
 
 /// The published document is about 2 MiB; past this it is something else.
 const LARGEST_DOCUMENT: u64 = 32 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(30);
+const MOST_REDIRECTS: u32 = 5;
 /// After a failure, the next attempt.
 const AGAIN: Duration = Duration::from_secs(60);
 
@@ -91,8 +93,10 @@ fn holds(spans: &[(u128, u128)], address: u128) -> bool {
 }
 
 fn fetch(filter: &NetworkFilter) -> Result<Spans, String> {
-    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build().into();
-    let mut answer = agent.get(&filter.ranges_url).call().map_err(|error| error.to_string())?;
+    let agent = outbound::agent(PATIENCE, Trust::System);
+    let asked = agent.get(&filter.ranges_url).config();
+    let asked = asked.max_redirects(MOST_REDIRECTS).http_status_as_error(true).build();
+    let mut answer = asked.call().map_err(|error| error.to_string())?;
     let body = answer.body_mut().with_config().limit(LARGEST_DOCUMENT).read_to_vec();
     read(&body.map_err(|error| error.to_string())?, filter)
 }
@@ -198,6 +202,47 @@ mod tests {
         {
             assert!(read(document, &filter(FilterBy::Aws, &[])).is_err());
         }
+    }
+
+    /// Serves `document` to everybody who asks, after a redirect: where Amazon publishes its own has moved before.
+    fn published(document: &'static [u8]) -> String {
+        use std::io::{Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let place = format!("http://{}", listener.local_addr().unwrap());
+        let moved = format!(
+            "HTTP/1.1 302 Found\r\nLocation: {place}/new\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        );
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let mut client = client.unwrap();
+                let mut request = [0; 4096];
+                let length = client.read(&mut request).unwrap();
+                if request[..length].starts_with(b"GET /old ") {
+                    client.write_all(moved.as_bytes()).unwrap();
+                    continue;
+                }
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                    document.len()
+                );
+                client.write_all(&[head.as_bytes(), document].concat()).unwrap();
+            }
+        });
+        format!("{place}/old")
+    }
+
+    #[test]
+    fn ranges_are_fetched_by_themselves() {
+        let ranges_url = published(DOCUMENT);
+        let ranges = AddressRanges::watch(&NetworkFilter { ranges_url, ..filter(FilterBy::Aws, &[]) });
+        let patience = std::time::Instant::now() + PATIENCE;
+
+        while !ranges.contains("52.94.76.9".parse().unwrap()) {
+            assert!(std::time::Instant::now() < patience, "they never arrive");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+
+        assert!(!ranges.contains("192.0.2.1".parse().unwrap()));
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub(super) const KEYS: &[Key] = &[
         .default("false")
         .example("true"),
     Key::new("middleware.storage[].options", Kind::Section, "Where clients are sent, and with what signature."),
-    Key::new("middleware.storage[].options.baseurl", Kind::Text, "For cloudfront, googlecdn and redirect: the address clients are sent to.")
+    Key::new("middleware.storage[].options.baseurl", Kind::Text, "For cloudfront, googlecdn and redirect: the address clients are sent to. cloudfront and googlecdn add the store's `rootdirectory` to it, as they serve the whole bucket; redirect leaves it out, so write it into the address where the server behind it needs it.")
         .example("https://my.cloudfronted.domain.com/"),
     Key::new("middleware.storage[].options.privatekey", Kind::Path, "For cloudfront: the private key in PEM, RSA or ECDSA P-256. For googlecdn: the key for signed URLs, 16 bytes in base64url. Read again while the registry runs.")
         .example("/path/to/pem"),

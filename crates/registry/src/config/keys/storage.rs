@@ -30,7 +30,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("storage.redirect.disable", Kind::Flag, "Sends every blob through the registry, even where the store could serve it by itself. The filesystem never can.")
         .default("false")
         .example("true"),
-    Key::new("storage.redirect.ttl", duration(MINUTE, Duration::from_secs(7 * 24 * 3600)), "How long a redirected pull's URL is good for when it is new; one that is handed out has at least half of it left. All replicas hand out the same URL for half this time, so caches by URL work.")
+    Key::new("storage.redirect.ttl", duration(MINUTE, Duration::from_secs(7 * 24 * 3600)), "How long a redirected pull's URL is good for when it is new; one that is handed out has at least half of it left. All replicas hand out the same URL for half this time, so caches by URL work. URLs that are signed with temporary keys of S3 end with these keys, and differ from replica to replica; those that IAM signs for GCS end after 12 h.")
         .ours()
         .default("20m")
         .example("5m"),
@@ -42,7 +42,7 @@ pub(super) const KEYS: &[Key] = &[
         .ours()
         .default("0")
         .example("64KiB"),
-    Key::new("storage.redirect.rules", Kind::Items, "Which pulls go where; the first rule that fits decides, and without one all are redirected.")
+    Key::new("storage.redirect.rules", Kind::Items, "Which pulls go where; the first rule that fits decides. Pulls that none fits go to the last middleware of `middleware.storage`, or to the store where there is none: a rule that leads to a middleware does not keep the others from it. End the rules with `{action: presign}` to send them to the store.")
         .ours()
         .example("[{action: proxy, networks: [10.0.0.0/8]}]"),
     Key::new("storage.redirect.rules[].action", Kind::Text, "`presign` sends the client to the store, `cdn:<name>` to the middleware of that name, `proxy` serves the blob through the registry, verified.")
@@ -111,7 +111,7 @@ pub(super) const KEYS: &[Key] = &[
         .default("512MiB")
         .example("1GiB")
         .ours(),
-    Key::new("uploads.part_size", Kind::Size(5 * MIB, 1024 * MIB), "The size of the parts in which an upload reaches the store. Without it, the store's preference, 16 MiB or more. Each running upload holds a few of them in memory.")
+    Key::new("uploads.part_size", Kind::Size(5 * MIB, 1024 * MIB), "The size of the parts in which an upload reaches the store. Without it, the store's `chunksize`: 16 MiB on S3 and GCS, 8 MiB on Azure, where nothing else is written; 1 MiB in a directory. Each running upload holds a few of them in memory.")
         .example("8MiB")
         .ours(),
     Key::new("uploads.min_chunk", Kind::Size(0, 1024 * MIB), "The smallest chunk that clients are asked for, in the header OCI-Chunk-Min-Length; 0 asks for nothing.")

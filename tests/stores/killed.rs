@@ -27,6 +27,10 @@ const KILLS: u64 = 20;
 /// Sizes at full scale that are always among the fifty; the others are small.
 const LARGE: [u64; 6] = [1024 * MIB, 512 * MIB, 300 * MIB, 256 * MIB, 100 * MIB, 64 * MIB];
 const SMALLEST: u64 = KIB;
+/// How the largest is pushed, which most kills meet: after each of these chunks there is something to go on from.
+const LARGEST_GOES: Habit = Habit::Chunked(4 * MIB);
+/// Up to this scale uploads are long enough for kills to meet them between two chunks; beyond, chance may spare them.
+const SHOWS_RESUMPTION: u64 = 8;
 
 /// One large blob of each size; of the others as many of 1 to 2 KiB as of 2 to 4, and so on up to 16 MiB.
 fn contents(dice: &mut Dice, scale: u64) -> Vec<Content> {
@@ -85,7 +89,8 @@ fn uploads_survive_replicas_that_are_killed_at_random() {
     let mut servers = Server::start_many(REPLICAS, home.path(), &storage, "");
     let balancer = Balancer::before(&servers.iter().map(Server::address).collect::<Vec<_>>());
     let contents = contents(&mut dice, scale);
-    let habits: Vec<_> = contents.iter().map(|_| habit(&mut dice)).collect();
+    let mut habits: Vec<_> = contents.iter().map(|_| habit(&mut dice)).collect();
+    habits[0] = LARGEST_GOES;
     let total: u64 = contents.iter().map(|content| content.size).sum();
     println!("{UPLOADS} uploads of {total} bytes together, scale {scale}");
 
@@ -111,6 +116,7 @@ fn uploads_survive_replicas_that_are_killed_at_random() {
     let restarted = sum(|effort| effort.restarted);
     println!("{kills} kills, {failures} failed requests, {resumed} resumed, {restarted} begun anew");
     assert!(kills >= KILLS / 2 && failures > 0, "the kills met nothing, so nothing was shown");
+    assert!(resumed > 0 || scale > SHOWS_RESUMPTION, "no upload went on from where it stood");
     for content in &contents {
         assert_eq!(read_back(&balancer.client(), "killed", *content), content.digest(), "{content:?}");
     }

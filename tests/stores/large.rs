@@ -1,10 +1,14 @@
-//! One blob, however large: what happens after its last byte is the same, and memory is that of a few parts.
+//! One blob, however large: what happens after its last byte is the same, and memory is that of a few parts, when it
+//! is pushed and when it is pulled through the registry.
 //!
 //! `ENTREPOT_TEST_LARGE=20GiB` adds a blob of that size, which needs as much room at the store.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use entrepot_oci::{Algorithm, Digest, Hasher};
 use entrepot_storage::append::part_bytes;
 use entrepot_tests::environment;
 use entrepot_tests::server::{Server, Storage};
@@ -88,11 +92,11 @@ fn wait_for_parts(server: &Server, parts: u64) {
 }
 
 fn push(server: &Server, size: u64) -> Ending {
-    let size = size + MORE_BYTES;
-    let parts = calls(server)["upload_part"] + u64::from(full_parts(size));
+    let content = content(size);
+    let parts = calls(server)["upload_part"] + u64::from(full_parts(content.size));
     let mut before = BTreeMap::new();
     let mut begun = Instant::now();
-    let answer = push_with_a_pause(server.address(), "large", Content { seed: size, size }, || {
+    let answer = push_with_a_pause(server.address(), "large", content, || {
         wait_for_parts(server, parts);
         before = calls(server);
         begun = Instant::now();
@@ -101,6 +105,40 @@ fn push(server: &Server, size: u64) -> Ending {
     answer.expect(201);
     let calls = calls(server).into_iter().map(|(action, count)| (action, count - before[action]));
     Ending { calls: calls.collect(), time }
+}
+
+/// The content [`push`] sends for `size`.
+fn content(size: u64) -> Content {
+    let size = size + MORE_BYTES;
+    Content { seed: size, size }
+}
+
+/// Pulls a blob through the registry, a piece at a time, and answers the digest and the length of what came.
+fn pull(server: &Server, digest: Digest) -> (Digest, u64) {
+    let connection = TcpStream::connect(server.address()).expect("the server listens");
+    let request = format!(
+        "GET /v2/large/blobs/{digest} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+        server.address()
+    );
+    (&connection).write_all(request.as_bytes()).expect("a request can be sent");
+    let mut answer = BufReader::new(connection);
+    let mut line = String::new();
+    answer.read_line(&mut line).expect("an answer");
+    assert!(line.starts_with("HTTP/1.1 200 "), "{line}");
+    while line != "\r\n" {
+        line.clear();
+        assert!(answer.read_line(&mut line).expect("headers") > 0, "the headers have no end");
+    }
+    let (mut hasher, mut length, mut piece) = (Hasher::new(Algorithm::Sha256), 0, vec![0; 256 << 10]);
+    loop {
+        match answer.read(&mut piece).expect("a body") {
+            0 => return (hasher.finish(), length),
+            count => {
+                hasher.update(&piece[..count]);
+                length += count as u64;
+            }
+        }
+    }
 }
 
 /// The most memory the process ever held.
@@ -129,6 +167,11 @@ fn a_large_blob_costs_no_more_after_its_last_byte_and_no_more_memory_than_its_pa
     let small = push(&server, 256 * MIB);
     println!("256 MiB: {small}; {} MiB of memory at rest", idle / MIB);
 
+    let home_of_another = home.path().join("proxied");
+    let proxied = Storage::Object(store.clone().redirects(false));
+    let another = Server::start(&home_of_another, &proxied, PART_SIZE);
+    let idle_another = peak_bytes(&another);
+
     let mut before = None;
     for size in [Some(GIB), larger].into_iter().flatten() {
         let large = push(&server, size);
@@ -142,6 +185,12 @@ fn a_large_blob_costs_no_more_after_its_last_byte_and_no_more_memory_than_its_pa
             assert!(peak <= most, "{peak} bytes were held, where {most} should do");
         }
         before = before.or(Some(peak));
+
+        let content = content(size);
+        assert_eq!(pull(&another, content.digest()), (content.digest(), content.size));
+        let peak = peak_bytes(&another);
+        println!("{} MiB at most when it is pulled through the registry", peak / MIB);
+        assert!(peak <= idle_another + PARTS_HELD * PART_BYTES + MEMORY_BYTES, "{peak} bytes were held");
     }
     wait(clear(&store));
 }

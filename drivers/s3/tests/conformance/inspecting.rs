@@ -4,6 +4,8 @@ use entrepot_storage::{Finding, Inspection, Severity, StorageDriver};
 
 use super::server;
 
+mod policy;
+
 fn worst(findings: &[Finding]) -> Option<Severity> {
     findings.iter().map(|finding| finding.severity).max()
 }

@@ -20,7 +20,10 @@
 //!   800 bytes, on a machine with other work to do.
 //! - **Honest absence.** Only the code `NoSuchKey` and a HEAD's 404 mean "not found", the latter only where
 //!   the bucket is known to be there. A missing bucket, a wrong endpoint and a refusal are failures.
-//! - **Deadlines.** Every attempt has one ([`Config::timeouts`]), and so has every chunk of a body.
+//! - **Deadlines.** Every attempt has one ([`Config::timeouts`]), and so has every chunk of a body. A record has half
+//!   a minute, a part as long as its size needs at 1 MiB/s, a minute at least.
+//! - **HTTP/1.1**, whatever a proxy in front of the store offers: over HTTP/2 all calls would share one connection,
+//!   and bodies that are read slowly would stop it.
 //!
 //! # Configuration
 //!
@@ -88,27 +91,28 @@
 //! | MinIO | `regionendpoint`, `forcepathstyle` | ignores conditions on deletes; tells of some full pages of a listing that nothing follows, so a full page is never taken for the last; lists unfinished uploads by a whole key or all of them, so one page of all is looked through |
 //! | Ceph | `regionendpoint`, `bareetags` | takes a quoted ETag for another version; answers 500 to the losers of a race, who ask again; completes without an ETag, and by 500 what it completed before, so that the object is looked at; an upload into which a part was sent that is not named at its end is never completed, and has to be begun anew; an overwrite without a condition may give way to one with a condition, which the registry never does |
 //! | Garage | `regionendpoint`, `region: garage`, `storage.conditionalwrites: assume-single-replica` | answers 200 to a put with a condition and overwrites, so one process only; two parts with one number that arrive within one millisecond become a mixture of both, so give it no two pushes of one upload |
-//! | R2 | `regionendpoint`, `region: auto`, `uniformparts` | not run; `checksums: false` if it refuses the header |
+//! | R2 | `regionendpoint`, `region: auto`, `uniformparts` | not run; `checksums: false` if it refuses the header; takes about one write a second of one name, by its own words, and a push writes its manifest and its tag twice: the second waits |
 //! | DigitalOcean Spaces | `regionendpoint`, `bareetags` | not run |
 //! | S3 Express | a directory bucket's name | not run; no presigned URLs; listings are not in order, which the registry relies on: use it for nothing yet |
 //!
 //! # What is proven where
 //!
-//! `cargo xtask test --only stores` installs and starts four servers. On a bucket of one's own:
+//! `cargo xtask test --only stores` installs and starts four kinds of servers. On a bucket of one's own:
 //! `ENTREPOT_TEST_S3=https://ACCESS:SECRET@HOST/BUCKET?region=…&path_style=false cargo test -p
 //! entrepot-driver-s3`, with the parameters of `tests/conformance/server.rs`.
 //!
 //! The whole contract runs against MinIO, Ceph 16, Garage 2.5 (all with real signatures) and moto (another
 //! reading of S3's semantics, without signatures), but for the cases a server breaks by itself: two of Ceph's,
 //! one of Garage's, nine of moto's, by name in `crates/xtask/src/services`. On MinIO it also runs below a root
-//! directory and with a third of all calls failing.
+//! directory, with a third of all calls failing, with keys that hold the permissions above and no others, and over
+//! https against one that encrypts everything by a key of its KMS.
 //!
 //! The chain of credentials: the binary pushes to MinIO and is redirected there with temporary keys of MinIO's
 //! own STS, found by variables, by a profile, and from imitations of STS (IRSA), EKS's agent, ECS's agent and
 //! the metadata of an instance, which refuse who asks otherwise than documented
 //! (`tests/stores/identities.rs`). ECS's is asked at a whole address there, not at 169.254.170.2.
 //!
-//! What only AWS itself can show has not been seen: those services themselves, KMS, dual-stack, FIPS and
+//! What only AWS itself can show has not been seen: those services themselves, its KMS, dual-stack, FIPS and
 //! accelerated endpoints, 503 SlowDown under load, 409 on concurrent conditional writes, and conditional
 //! deletes. Endpoints are made by the SDK's own rules; the answers 409, 503 and 200 with an error inside are
 //! tried with canned ones.

@@ -5,7 +5,7 @@ use entrepot_oci::{Algorithm, Digest, Hasher};
 use entrepot_storage::{AppendState, ErrorKind, Key, ReadRange, Sealed};
 use futures_core::Stream;
 use futures_util::StreamExt;
-use futures_util::future::try_join;
+use futures_util::future::{join, try_join};
 
 use super::append::{Loss, Standing, tombstone};
 use super::{Finish, Phase, Session};
@@ -239,9 +239,10 @@ impl Inner {
             blob = self.load(&layout::blob(&digest)).await?;
             attempt = Attempt::bound_to(&blob);
         }
-        self.publish(&session.repository, &digest, &own.pointer, &attempt, link, own.drafts).await?;
-        self.discard(own.superseded).await;
-        Ok(())
+        // The session names nothing of it any more.
+        let discarded = self.discard(own.superseded);
+        let publish = self.publish(&session.repository, &digest, &own.pointer, &attempt, link, own.drafts);
+        join(publish, discarded).await.0
     }
 
     fn publishing(

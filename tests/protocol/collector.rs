@@ -7,7 +7,7 @@ use bytes::Bytes;
 use entrepot_domain::layout;
 use entrepot_domain::ports::Entropy;
 use entrepot_domain::record::{
-    Life, ManifestRecord, ManifestState, Nonce, Pointer, Record, SessionRecord, SessionState, TagRecord,
+    Life, ManifestRecord, ManifestState, Nonce, Pointer, Record, SessionRecord, TagRecord,
 };
 use entrepot_storage::{Key, PutMode, Result, SharedDriver, StorageDriverExt, Version};
 
@@ -139,7 +139,7 @@ impl Collector<'_> {
     /// Removes the record of a session that was published: what 2.2 step 4 allows right after the 201.
     pub(crate) async fn forget_session(&self, id: &str) -> Result<()> {
         let key = layout::upload(id).expect("an id the domain made");
-        self.bury(&key, |session: &SessionRecord| session.state == SessionState::Publishing).await
+        self.bury(&key, SessionRecord::is_publishing).await
     }
 
     async fn bury<R: Record>(&self, key: &Key, is_due: impl Fn(&R) -> bool) -> Result<()> {

@@ -349,9 +349,12 @@ fn tags_and_trees() -> Vec<Scenario> {
     ]
 }
 
+fn parts(scenario: Scenario) -> Scenario {
+    Scenario { part: Some(4), ..scenario }
+}
+
 /// Bodies of several parts: uploads at the store instead of single objects.
 fn in_parts() -> Vec<Scenario> {
-    let parts = |scenario: Scenario| Scenario { part: Some(4), ..scenario };
     vec![
         parts(scenario(
             Scenario::named("parts: one request and its reaper"),
@@ -427,6 +430,18 @@ fn small_scenarios_survive_every_schedule_with_few_preemptions() {
             open("exhaustive: a session on two replicas"),
             vec![vec![Finish(0, A, 6..11)], vec![Finish(0, A, 6..11)]],
         ),
+        parts(scenario(
+            open("exhaustive: a session in parts and its reaper"),
+            vec![vec![Finish(0, A, 6..11)], expire()],
+        )),
+        parts(scenario(
+            open("exhaustive: a session in parts on two replicas"),
+            vec![vec![Finish(0, A, 6..11)], vec![Finish(0, A, 6..11)]],
+        )),
+        parts(scenario(
+            open("exhaustive: a session in parts, closed rightly and wrongly"),
+            vec![vec![Finish(0, A, 6..11)], vec![FinishWrong(0, A)]],
+        )),
         scenario(
             tree("exhaustive: a tag and the untagged collector"),
             vec![vec![Push(R0, A0, vec![T0])], gc_man(A0)],

@@ -165,6 +165,26 @@ fn of_two_closings_with_other_last_bytes_none_gets_the_others(setup: Setup) {
     }
 }
 
+/// A proxy repeats a PUT that carries the last bytes while the first is still at work. Which of the two parts the
+/// store holds is chance, and both are right.
+fn of_two_closings_with_the_same_last_bytes_one_comes_about(setup: Setup) {
+    let setup = setup.domain(|config| config.part_bytes = Some(8 * 1024));
+    let replicas = [setup.start(), setup.start()];
+    for round in 0..40_u64 {
+        let (first, last) = (noise(round, 8 * 1024), noise(round + 1000, 8 * 1024 + 10));
+        let whole = [first.clone(), last.clone()].concat();
+        let patched = replicas[0].patch(replicas[0].open_upload("a")).body(first).send().expect(202);
+        let closing = with_digest(patched.expect_header("Location"), Digest::sha256(&whole));
+
+        let answers = at_once(&replicas, |_, client| client.put(&closing).body(last.clone()).send());
+
+        assert!(answers.iter().any(|answer| answer.status == 201), "{} {}", answers[0], answers[1]);
+        assert!(answers.iter().all(|answer| [201, 503].contains(&answer.status)), "{answers:?}");
+        replicas[0].put(&closing).body(last).send().expect(201);
+        assert_holds_only_the_right_bytes(&replicas[1], &whole, true);
+    }
+}
+
 #[track_caller]
 fn assert_holds_only_the_right_bytes(client: &Client, content: &[u8], is_acknowledged: bool) {
     let pulled = client.get(format!("/v2/a/blobs/{}", Digest::sha256(content))).send();
@@ -304,6 +324,7 @@ on_every_store![
     the_loser_learns_its_fate_although_its_bytes_are_gone,
     of_two_commits_none_is_lost,
     of_two_closings_with_other_last_bytes_none_gets_the_others,
+    of_two_closings_with_the_same_last_bytes_one_comes_about,
     a_wrong_closing_puts_nothing_into_a_right_one,
     one_blob_pushed_by_many_is_one_blob,
     one_tag_pushed_by_many_names_one_of_them,

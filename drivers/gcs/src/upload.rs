@@ -95,7 +95,7 @@ impl Client {
             .header(header::CONTENT_LENGTH, size.into())
             .header(HASH, hash_header(crc))
             .body(reqwest::Body::wrap(Pieces::new(body)));
-        match self.call(request, self.timeouts.transfer).await? {
+        match self.call(request, self.timeouts.sending(size)).await? {
             Ok(answer) => {
                 check_crc(crc, &answer.headers).map_err(|error| error.at(&upload.key))?;
                 let etag = text(&answer.headers, &header::ETAG)

@@ -23,7 +23,7 @@ impl Client {
         let over = condition.map(|(generation, _)| generation);
         let request = self.library.write(self.name_of(key), body, crc, over);
         // The library cannot be told how long to try for a connection: a record does not wait as long as a part.
-        let limit = if size <= SMALL_BYTES { self.timeouts.call } else { self.timeouts.transfer };
+        let limit = if size <= SMALL_BYTES { self.timeouts.call } else { self.timeouts.sending(size) };
         match ask(limit, request).await.map_err(|error| error.at(key))? {
             Ok(written) => meta(key, &written, size),
             Err(refusal) => match (refusal.kind(), condition) {

@@ -36,6 +36,7 @@ pub(crate) struct Client {
     pub(crate) timeouts: Timeouts,
     pub(crate) writing: Writing,
     pub(crate) signer: Signer,
+    credentials: Arc<CachedCredentials>,
     /// The root directory with a slash at its end, or nothing.
     root: String,
     opened: Instant,
@@ -68,7 +69,8 @@ impl Client {
         let base = resolve(&config, redirect, Some(&config.bucket)).await?;
         Ok(Self {
             sdk: sdk(&config, endpoint.as_deref(), http, Arc::clone(&credentials)),
-            signer: Signer::new(&base, &config.region, credentials)?,
+            signer: Signer::new(&base, &config.region, Arc::clone(&credentials))?,
+            credentials,
             capabilities: capabilities(&config),
             timeouts: config.timeouts,
             root: if config.root().is_empty() { String::new() } else { format!("{}/", config.root()) },
@@ -123,8 +125,12 @@ impl Client {
             }
             Ok(Err(error)) => {
                 let failure = Failure::of(&error);
-                if failure.code() == Some("NoSuchKey") {
-                    self.prove_bucket();
+                match failure.code() {
+                    Some("NoSuchKey") => self.prove_bucket(),
+                    Some("ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired") => {
+                        self.credentials.forget();
+                    }
+                    _ => {}
                 }
                 Err(failure)
             }

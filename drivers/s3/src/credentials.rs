@@ -96,6 +96,14 @@ impl CachedCredentials {
         is_due
     }
 
+    /// The store says that they have expired, whatever our clock does: the next call waits for others. Not often,
+    /// since the source may have no others.
+    pub(crate) fn forget(&self) {
+        if self.claim_renewal(SystemTime::now()) {
+            self.known.write().unwrap_or_else(PoisonError::into_inner).credentials = None;
+        }
+    }
+
     async fn fetch(&self, now: SystemTime) -> Result<Credentials, CredentialsError> {
         let _turn = self.fetching.lock().await;
         match self.usable(now) {
@@ -191,6 +199,20 @@ mod tests {
 
         assert_eq!(cache.get().await.unwrap().access_key_id(), "AK1");
         assert_eq!(asked.load(Ordering::SeqCst), 2, "no more than once in a while");
+    }
+
+    /// Where this machine's clock is slow.
+    #[tokio::test]
+    async fn credentials_the_store_calls_expired_are_fetched_anew_once_in_a_while() {
+        let (cache, asked) = cache(Duration::from_secs(3600));
+        cache.get().await.unwrap();
+
+        cache.forget();
+        assert_eq!(cache.get().await.unwrap().access_key_id(), "AK1");
+        cache.forget();
+        assert_eq!(cache.get().await.unwrap().access_key_id(), "AK1");
+
+        assert_eq!(asked.load(Ordering::SeqCst), 2);
     }
 
     #[tokio::test]

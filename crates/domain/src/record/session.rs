@@ -28,14 +28,23 @@ pub struct SessionRecord {
     pub publish: Option<Publishing>,
 }
 
-/// Where in its life a session is. There is no "done": a finished session stays `Publishing`, so that a
-/// repeated commit continues the same attempt, until it expires.
+impl SessionRecord {
+    /// Whether it takes no more bytes and is on its way to a digest, or was: there is no "done". A finished session
+    /// stays as it is until it expires, so that a repeated commit continues the same attempt.
+    pub const fn is_publishing(&self) -> bool {
+        matches!(self.state, SessionState::Completing | SessionState::Publishing)
+    }
+}
+
+/// Where in its life a session is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SessionState {
     /// Takes bytes.
     Open,
-    /// Its bytes are complete and being made known.
+    /// It is decided what its bytes consist of, and they are being made visible and known.
+    Completing,
+    /// Its bytes are visible and being made known.
     Publishing,
     /// Cancelled or expired.
     Dead,
@@ -44,7 +53,7 @@ pub enum SessionState {
 /// The publish attempt of a session, bound to one version of the blob record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Publishing {
-    /// What the bytes hash to.
+    /// What the bytes hash to, or are said to where it is `claimed`.
     pub digest: Digest,
     /// Where they are.
     pub inst: Key,
@@ -78,7 +87,7 @@ impl Record for SessionRecord {
     fn encode(&self, nonce: Nonce) -> Bytes {
         let class = match self.state {
             SessionState::Open => Class::LIVE,
-            SessionState::Publishing => Class::PENDING,
+            SessionState::Completing | SessionState::Publishing => Class::PENDING,
             SessionState::Dead => Class::DEAD,
         };
         encode_json(self, nonce, class, 0).into()

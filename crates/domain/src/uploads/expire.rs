@@ -136,7 +136,9 @@ impl Inner {
                 Err(Error::Busy { .. }) => Ok(()),
                 answer => answer,
             },
-            SessionState::Publishing => self.expire_publishing(key, &found, record).await,
+            SessionState::Completing | SessionState::Publishing => {
+                self.expire_publishing(key, &found, record).await
+            }
         }
     }
 

@@ -7,9 +7,9 @@ use futures_core::Stream;
 use futures_util::StreamExt;
 use futures_util::future::{join, try_join};
 
-use super::append::{Loss, Standing, tombstone};
+use super::append::{Loss, Standing};
 use super::{Finish, Phase, Session};
-use crate::blobs::{Attempt, BodyError, Drafts, Intake};
+use crate::blobs::{Attempt, BodyError, Drafts, Intake, visible};
 use crate::error::{Error, Result};
 use crate::layout;
 use crate::mutation::Mutation;
@@ -97,8 +97,8 @@ impl Inner {
         let ((key, found), (blob, link)) =
             try_join(self.load_session(session), self.load_pair(name, &finish.digest)).await?;
         match &found.record {
-            Some(record) if record.state == SessionState::Publishing => {
-                self.repeat(session, &key, &found, record, finish, link).await
+            Some(record) if record.is_publishing() => {
+                self.repeat(session, &key, &found, record, &finish.digest, (blob, link), None).await
             }
             Some(record) if record.state == SessionState::Open => {
                 let attempt = Attempt::bound_to(&blob);
@@ -108,7 +108,7 @@ impl Inner {
                     Err(error) => {
                         return match self.loss(session, found.version.as_ref(), &error).await {
                             Some(Loss::Moved(now)) => {
-                                self.join_attempt(session, &key, *now, &finish.digest).await
+                                self.join_attempt(session, &key, *now, &finish.digest, None).await
                             }
                             Some(Loss::Final) => Err(Error::UploadUnknown),
                             None => Err(error),
@@ -176,18 +176,29 @@ impl Inner {
         key: &Key,
         found: &Slot<SessionRecord>,
         record: &SessionRecord,
+        closer: Closer<'_>,
     ) -> Result<()> {
         let publish = record.publish.as_ref().ok_or(Error::UploadUnknown)?;
         if let Some(state) = &record.append
             && let Err(error) = state.complete(&self.store).await
         {
-            if !matches!(error.kind(), ErrorKind::UploadGone | ErrorKind::PartMismatch) {
-                return Err(error.into());
+            match (error.kind(), closer) {
+                // Somebody else sent the last part anew. If it was the same bytes, he completes the upload with his;
+                // if not, whoever repeats this finds out.
+                (ErrorKind::PartMismatch, Closer::Recorder) => {
+                    return Err(Error::busy("another request closes the same upload"));
+                }
+                (ErrorKind::PartMismatch, Closer::Other(Some(own)))
+                    if own.upload == state.upload && own != state && !publish.claimed =>
+                {
+                    let own = SessionRecord { append: Some(own.clone()), ..record.clone() };
+                    return self.complete_by_own_parts(key, found, &own).await;
+                }
+                (ErrorKind::PartMismatch | ErrorKind::UploadGone, _) => {
+                    return self.give_up(key, found, record, &error).await;
+                }
+                _ => return Err(error.into()),
             }
-            // Nobody can complete it any more, so it is ended, and the client begins anew.
-            tracing::warn!(%error, %key, "an upload cannot be completed and is given up");
-            self.expire_publishing(key, found, record).await?;
-            return Err(Error::UploadUnknown);
         }
         if !publish.claimed {
             return Ok(());
@@ -196,11 +207,42 @@ impl Inner {
         if computed == publish.digest {
             return Ok(());
         }
-        // Whoever continues this attempt comes to the same end, so no blob record will ever name the bytes.
-        if self.swap(key, found.version.as_ref(), &tombstone(record.repository.clone())).await?.is_won() {
-            self.discard(vec![publish.inst.clone()]).await;
-        }
+        self.expire_publishing(key, found, record).await?;
         Err(Error::DigestMismatch { expected: publish.digest, computed })
+    }
+
+    /// Two requests closed the session with the same bytes, and the store holds the last part of the one that did
+    /// not record it: both lists hash to the digest, so the session is told of the one that is there.
+    async fn complete_by_own_parts(
+        &self,
+        key: &Key,
+        found: &Slot<SessionRecord>,
+        own: &SessionRecord,
+    ) -> Result<()> {
+        let Swap::Won(version) = self.swap(key, found.version.as_ref(), own).await? else {
+            return Err(Error::busy("several requests close the same upload"));
+        };
+        let state = own.append.as_ref().ok_or(Error::UploadUnknown)?;
+        match state.complete(&self.store).await {
+            Err(error) if matches!(error.kind(), ErrorKind::PartMismatch | ErrorKind::UploadGone) => {
+                let moved = Slot { version: Some(version), ..found.clone() };
+                self.give_up(key, &moved, own, &error).await
+            }
+            outcome => Ok(outcome?),
+        }
+    }
+
+    /// Nobody can complete the upload any more, so the session is ended, and the client begins anew.
+    async fn give_up(
+        &self,
+        key: &Key,
+        found: &Slot<SessionRecord>,
+        record: &SessionRecord,
+        why: &entrepot_storage::Error,
+    ) -> Result<()> {
+        tracing::warn!(error = %why, %key, "an upload cannot be completed and is given up");
+        self.expire_publishing(key, found, record).await?;
+        Err(Error::UploadUnknown)
     }
 
     async fn rehash(&self, key: &Key, size: u64, algorithm: Algorithm) -> Result<Digest> {
@@ -231,9 +273,12 @@ impl Inner {
                 return self.recreate(key, found).await;
             }
             // Another replica closes the same session: its attempt is continued, not a second one begun.
-            Swap::Lost(now) => return self.join_attempt(session, key, now, &digest).await,
+            Swap::Lost(now) => {
+                let parts = own.completion.filter(|_| !own.claimed);
+                return self.join_attempt(session, key, now, &digest, parts).await;
+            }
         };
-        self.bring_about(key, &moved, &record).await?;
+        self.bring_about(key, &moved, &record, Closer::Recorder).await?;
         let mut attempt = attempt;
         if self.broken(Mutation::VersionReadAfterSessionMoved) {
             blob = self.load(&layout::blob(&digest)).await?;
@@ -261,8 +306,10 @@ impl Inner {
             was: attempt.was,
             claimed: own.claimed,
         };
+        // A replica that does not know what is left to do must not take it for done.
+        let is_visible = own.completion.is_none() && !own.claimed;
         Ok(SessionRecord {
-            state: SessionState::Publishing,
+            state: if is_visible { SessionState::Publishing } else { SessionState::Completing },
             repository: session.repository.clone(),
             offset: own.pointer.size,
             hash: String::new(),
@@ -271,18 +318,19 @@ impl Inner {
         })
     }
 
+    /// Continues what another request began meanwhile. `own` is what ours would have been completed by.
     async fn join_attempt(
         &self,
         session: &Session,
         key: &Key,
         now: Slot<SessionRecord>,
         digest: &Digest,
+        own: Option<AppendState>,
     ) -> Result<()> {
         match &now.record {
-            Some(record) if record.state == SessionState::Publishing => {
-                let link = self.load(&layout::link(digest, &session.repository)).await?;
-                let finish = Finish { digest: *digest, offset: None, body_size: None, total_size: None };
-                self.repeat(session, key, &now, record, &finish, link).await
+            Some(record) if record.is_publishing() => {
+                let records = self.load_pair(&session.repository, digest).await?;
+                self.repeat(session, key, &now, record, digest, records, own.as_ref()).await
             }
             Some(record) if record.state == SessionState::Open => Err(self.mismatch(session, record.offset)),
             _ => Err(Error::UploadUnknown),
@@ -290,20 +338,25 @@ impl Inner {
     }
 
     /// A session that is being published already: the attempt recorded there is continued (r3).
+    #[expect(clippy::too_many_arguments, reason = "a session, an attempt, and what is known of both")]
     async fn repeat(
         &self,
         session: &Session,
         key: &Key,
         found: &Slot<SessionRecord>,
         record: &SessionRecord,
-        finish: &Finish,
-        link: Slot<Pointer>,
+        digest: &Digest,
+        (blob, link): (Slot<Pointer>, Slot<Pointer>),
+        own: Option<&AppendState>,
     ) -> Result<()> {
         let publish = record.publish.as_ref().ok_or(Error::UploadUnknown)?;
-        if publish.digest != finish.digest {
-            return Err(Error::DigestMismatch { expected: finish.digest, computed: publish.digest });
+        if publish.digest != *digest {
+            return Err(Error::DigestMismatch { expected: *digest, computed: publish.digest });
         }
-        self.bring_about(key, found, record).await?;
+        // What a blob record names was brought about before it did.
+        if visible(&blob).is_none_or(|(_, inst)| *inst != publish.inst) {
+            self.bring_about(key, found, record, Closer::Other(own)).await?;
+        }
         let own = Pointer::live(publish.inst.clone(), publish.size);
         let mut attempt = Attempt { expect: publish.expect.clone(), was: publish.was };
         if self.broken(Mutation::RepeatedPutStartsNewAttempt) {
@@ -327,6 +380,15 @@ impl Inner {
         self.swap(key, None, &record).await?;
         Err(Error::busy("the session was made anew"))
     }
+}
+
+/// Who completes the upload of a session that is being published.
+#[derive(Clone, Copy)]
+enum Closer<'a> {
+    /// Whoever recorded the parts just now.
+    Recorder,
+    /// Somebody else, with parts of his own if he closed it at the same time.
+    Other(Option<&'a AppendState>),
 }
 
 /// Bytes of our own, durable, of which it is decided what they consist of.

@@ -31,8 +31,8 @@ pub(super) const CLIENTS: &[Tool] = &[
         program: "conformance",
         package: "github.com/opencontainers/distribution-spec/conformance",
         module: "github.com/opencontainers/distribution-spec/conformance",
-        // A main program since 2026, never tagged: the commit 967efdc079b9.
-        version: "v0.0.0-20260716174315-967efdc079b9",
+        // A main program since 2026, never tagged: the commit 97274622c111.
+        version: "v0.0.0-20260831232431-97274622c111",
         tags: "",
         may_be_refused: true,
     },

@@ -13,6 +13,7 @@ use entrepot_frontend::debug::DebugServer;
 use entrepot_storage::SharedDriver;
 use entrepot_telemetry::{Metrics, logs};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::assemble::{self, AssemblyError};
 use crate::config::{self, Config, Leniency, Loaded, Process};
@@ -39,6 +40,9 @@ pub enum ServeError {
     /// The server failed while it ran.
     #[error("the server failed: {0}")]
     Run(#[from] std::io::Error),
+    /// The system lets the process not choose what a signal does.
+    #[error("signals cannot be received: {0}")]
+    Signals(#[source] std::io::Error),
 }
 
 /// Serves until the process is told to stop, then drains.
@@ -65,6 +69,8 @@ fn raise_open_files() {
 
 async fn serve(loaded: Loaded) -> Result<(), ServeError> {
     let config = &loaded.config;
+    // From here on one that comes too early is obeyed late. It would end the process.
+    let hangup = received(SignalKind::hangup())?;
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
     let store = assemble::store(&config.storage, &metrics).await?;
     let store = trial::admit(&config.storage, store).await?;
@@ -74,11 +80,14 @@ async fn serve(loaded: Loaded) -> Result<(), ServeError> {
 
     let observer = Arc::new(Requests(Arc::clone(&metrics)));
     let settings = assemble::front_end(config)?;
+    // Until here these end the process at once, as they should while a store lets it wait. Whoever can
+    // connect, from the next line on, is to have the answer.
+    let stop = (received(SignalKind::terminate())?, received(SignalKind::interrupt())?);
     let server = frontend::Server::build(settings, registry.clone(), Gate::open(), observer)?;
     let debug = debug_server(config, &metrics, &health)?;
     announce(&loaded, server.addresses(), debug.as_ref());
     let untried = config.storage.maintenance.readonly.enabled;
-    actix_rt::spawn(reload(registry.clone(), loaded.path.clone(), untried));
+    actix_rt::spawn(reload(hangup, registry.clone(), loaded.path.clone(), untried));
     let purging = &config.storage.maintenance.upload_purging;
     if purging.enabled {
         actix_rt::spawn(purge(registry, assemble::expiry(config), purging.interval));
@@ -86,7 +95,7 @@ async fn serve(loaded: Loaded) -> Result<(), ServeError> {
 
     let stopping = server.handle();
     actix_rt::spawn(async move {
-        stop_signal().await;
+        stop_signal(stop).await;
         tracing::info!("stopping: no new connections, requests in progress may finish");
         health.drain();
         stopping.stop().await;
@@ -113,15 +122,12 @@ fn debug_server(
     Ok(Some(DebugServer::start(listener, path, pages)?))
 }
 
+fn received(kind: SignalKind) -> Result<Signal, ServeError> {
+    signal(kind).map_err(ServeError::Signals)
+}
+
 /// Waits for the signal that asks a process to end: SIGTERM, or SIGINT from a terminal.
-async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::error!("signals cannot be received; the process will have to be killed");
-        return std::future::pending().await;
-    };
+async fn stop_signal((mut terminate, mut interrupt): (Signal, Signal)) {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -131,9 +137,7 @@ async fn stop_signal() {
 /// Reads the configuration again on SIGHUP and applies what can change while running. A configuration
 /// that must not be used changes nothing. A store that was `untried`, because nothing was to be written,
 /// is tried before anything is.
-async fn reload(registry: Registry, path: Option<PathBuf>, mut untried: bool) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+async fn reload(mut hangup: Signal, registry: Registry, path: Option<PathBuf>, mut untried: bool) {
     while hangup.recv().await.is_some() {
         match config::load(path.as_deref(), Leniency::Lenient, &Process) {
             Ok(loaded) => {

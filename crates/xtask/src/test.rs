@@ -59,7 +59,10 @@ fn run_step(name: Name, background: &mut Background) -> Outcome {
     let verdict = step::run(name, background);
     let outcome = Outcome::new(name, verdict, start.elapsed());
     if let Verdict::Failed(text) = &outcome.verdict {
-        print!("{}", process::tail(text, 150));
+        let failures = tally::failures(text);
+        print!("{}", process::tail(text, if failures.is_empty() { 150 } else { 30 }));
+        // Last what says most.
+        print!("{}", process::tail(&failures, 200));
     }
     println!("   {outcome}");
     outcome

@@ -46,6 +46,17 @@ pub(super) fn skips(text: &str) -> Vec<&str> {
     text.lines().filter_map(|line| line.find(SKIPPED).map(|start| &line[start + SKIPPED.len()..])).collect()
 }
 
+/// What the failed tests printed, with their names at the end of each test binary's part.
+pub(super) fn failures(text: &str) -> String {
+    let mut lines = text.lines();
+    let mut said = String::new();
+    while lines.any(|line| line == "failures:") {
+        let part = lines.by_ref().take_while(|line| !line.starts_with("test result: "));
+        part.for_each(|line| said.extend([line, "\n"]));
+    }
+    said
+}
+
 impl Sum for Tally {
     fn sum<I: Iterator<Item = Self>>(tallies: I) -> Self {
         tallies.fold(Self::default(), |sum, next| Self {
@@ -72,6 +83,17 @@ mod tests {
                     noise\ntest result: FAILED. 4 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out\n";
 
         assert_eq!(Tally::read(text), Tally { passed: 7, failed: 2, skipped: 1 });
+    }
+
+    #[test]
+    fn what_a_failed_test_said_is_found_among_what_all_others_said() {
+        let text = "running 2 tests\ntest one ... ok\ntest two ... FAILED\n\nfailures:\n\n\
+                    ---- two stdout ----\npanicked\n\n\nfailures:\n    two\n\n\
+                    test result: FAILED. 1 passed; 1 failed\n\nrunning 1 test\ntest three ... ok\n\n\
+                    test result: ok. 1 passed; 0 failed\n";
+
+        assert_eq!(failures(text), "\n---- two stdout ----\npanicked\n\n\nfailures:\n    two\n\n");
+        assert_eq!(failures("error: it does not compile\n"), "");
     }
 
     #[test]

@@ -21,8 +21,10 @@ pub struct Config {
     pub relative_urls: bool,
     /// Headers of every answer. Names and values are checked when the server is built.
     pub headers: Vec<(String, String)>,
-    /// Proxies whose `Forwarded` and `X-Forwarded-*` headers are believed. Default none.
+    /// Proxies whose forwarded headers are believed. Default none.
     pub trusted_proxies: Vec<Network>,
+    /// The headers they write. Default `X-Forwarded-*`.
+    pub forwarded_headers: ForwardedHeaders,
     /// Cross-origin requests from browsers. Default: none are allowed.
     pub cors: Option<Cors>,
     /// Whether HTTP/2 is offered over TLS. Default true.
@@ -54,6 +56,7 @@ impl Default for Config {
             relative_urls: true,
             headers: Vec::new(),
             trusted_proxies: Vec::new(),
+            forwarded_headers: ForwardedHeaders::XForwarded,
             cors: None,
             http2: true,
             h2c: false,
@@ -65,6 +68,16 @@ impl Default for Config {
             min_chunk_bytes: None,
         }
     }
+}
+
+/// The headers in which proxies tell of a client. Only one kind is read: a proxy passes on what a client
+/// wrote into the headers it does not write itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForwardedHeaders {
+    /// `X-Forwarded-For`, `-Proto` and `-Host`: what nearly all proxies write.
+    XForwarded,
+    /// `Forwarded`, RFC 7239.
+    Forwarded,
 }
 
 /// One place to listen.

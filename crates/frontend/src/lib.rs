@@ -20,8 +20,8 @@ mod router;
 mod server;
 
 pub use config::{
-    BuildError, CipherSuite, ClientAuth, Config, Cors, Endpoint, Limits, Listener, Lists, Network, Timeouts,
-    Tls, TlsVersion,
+    BuildError, CipherSuite, ClientAuth, Config, Cors, Endpoint, ForwardedHeaders, Limits, Listener, Lists,
+    Network, Timeouts, Tls, TlsVersion,
 };
 pub use middleware::observe::{NoObserver, Observer, RequestSummary};
 pub use server::{Address, Handle, Server};

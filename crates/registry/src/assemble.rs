@@ -199,6 +199,10 @@ pub fn front_end(config: &Config) -> Result<frontend::Config, AssemblyError> {
         relative_urls: http.relative_urls,
         headers: headers.collect(),
         trusted_proxies: networks(&http.trusted_proxies)?,
+        forwarded_headers: match http.forwarded_headers {
+            config::ForwardedHeaders::XForwarded => frontend::ForwardedHeaders::XForwarded,
+            config::ForwardedHeaders::Forwarded => frontend::ForwardedHeaders::Forwarded,
+        },
         cors: match http.cors.allow_origins.is_empty() {
             true => None,
             false => Some(frontend::Cors { allow_origins: http.cors.allow_origins.clone() }),

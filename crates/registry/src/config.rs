@@ -54,7 +54,7 @@ pub use content::{
 };
 pub use explain::explain;
 pub use health::{FileCheck, Health, HttpCheck, StorageCheck, TcpCheck};
-pub use http::{Cors, Debug, H2c, Http, Http2, Prometheus, Timeouts};
+pub use http::{Cors, Debug, ForwardedHeaders, H2c, Http, Http2, Prometheus, Timeouts};
 pub use listen::{Endpoint, Listen};
 pub use listing::markdown as distribution_keys;
 pub use log::{AccessLog, Formatter, Level, Log};

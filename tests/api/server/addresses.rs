@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use entrepot_frontend::Listener;
+use entrepot_frontend::{ForwardedHeaders, Listener};
 use entrepot_tests::http::Request;
 use entrepot_tests::on_every_store;
 use entrepot_tests::registry::Setup;
@@ -42,6 +42,7 @@ fn forwarded_headers_count_from_trusted_proxies_only(setup: Setup) {
     let absolute = setup.frontend(|config| config.relative_urls = false);
     let trusting =
         absolute.clone().frontend(|config| config.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()]);
+    let standard = trusting.clone().frontend(|config| config.forwarded_headers = ForwardedHeaders::Forwarded);
     let other =
         absolute.clone().frontend(|config| config.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()]);
     let told = |setup: &Setup, name: &str, value: &str| {
@@ -51,7 +52,9 @@ fn forwarded_headers_count_from_trusted_proxies_only(setup: Setup) {
     };
     let forwarded = "host=r.example.com;proto=https";
 
-    assert!(told(&trusting, "Forwarded", forwarded).starts_with("https://r.example.com/v2/"));
+    assert!(told(&standard, "Forwarded", forwarded).starts_with("https://r.example.com/v2/"));
+    assert!(told(&standard, "X-Forwarded-Host", "r.example.com").starts_with("http://inside:5000/v2/"));
+    assert!(told(&trusting, "Forwarded", forwarded).starts_with("http://inside:5000/v2/"));
     assert!(told(&trusting, "X-Forwarded-Host", "r.example.com").starts_with("http://r.example.com/v2/"));
     assert!(told(&trusting, "X-Forwarded-Host", "r.example.com/evil?").starts_with("/v2/"));
     for distrusting in [&absolute, &other] {

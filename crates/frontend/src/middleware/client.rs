@@ -7,7 +7,7 @@ use std::sync::Arc;
 use actix_web::dev::RequestHead;
 use actix_web::http::header::{self, HeaderMap};
 
-use crate::config::Config;
+use crate::config::{Config, ForwardedHeaders};
 use crate::context::Shared;
 use crate::server::connection::Connection;
 
@@ -53,16 +53,25 @@ impl Client {
     }
 
     fn believe(&mut self, config: &Config, headers: &HeaderMap) {
-        if let Some(address) = forwarded_for(config, headers) {
-            self.address = Some(address);
+        let (scheme, host) = match config.forwarded_headers {
+            ForwardedHeaders::XForwarded => {
+                (nearest(headers, "x-forwarded-proto"), nearest(headers, "x-forwarded-host"))
+            }
+            ForwardedHeaders::Forwarded => {
+                let element = nearest(headers, "forwarded").unwrap_or_default();
+                (parameter(element, "proto"), parameter(element, "host"))
+            }
+        };
+        let chain = forwarded_chain(config.forwarded_headers, headers);
+        if !chain.is_empty() {
+            self.address = end_of(&chain, config);
         }
-        let scheme = forwarded(headers, "proto").or_else(|| first(headers, "x-forwarded-proto"));
         match scheme {
             Some("https") => self.scheme = "https",
             Some("http") => self.scheme = "http",
             _ => {}
         }
-        if let Some(host) = forwarded(headers, "host").or_else(|| first(headers, "x-forwarded-host")) {
+        if let Some(host) = host {
             host.clone_into(&mut self.host);
         }
     }
@@ -88,46 +97,43 @@ fn is_authority(text: &str) -> bool {
 }
 
 /// The client's address: read from the end of the chain, the first that is not a trusted proxy. What
-/// stands before it was written by the client itself and proves nothing.
-fn forwarded_for(config: &Config, headers: &HeaderMap) -> Option<IpAddr> {
+/// stands before it was written by the client itself and proves nothing. `None` where a proxy wrote what
+/// is no address: whoever that is, it is not the proxy.
+fn end_of(chain: &[Option<IpAddr>], config: &Config) -> Option<IpAddr> {
     let trusted = |address: &IpAddr| config.trusted_proxies.iter().any(|network| network.contains(*address));
-    let chain = forwarded_chain(headers);
     let mut seen = None;
-    for address in chain.into_iter().rev() {
-        let address = address?;
-        seen = Some(address);
-        if !trusted(&address) {
+    for address in chain.iter().rev() {
+        seen = *address;
+        if !address.as_ref().is_some_and(trusted) {
             break;
         }
     }
     seen
 }
 
-fn forwarded_chain(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+/// One entry for each that a proxy, or the client, wrote.
+fn forwarded_chain(kind: ForwardedHeaders, headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+    // By bytes: what a client wrote before it must not spoil what a proxy appended.
     let elements = |name| {
-        headers.get_all(name).filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','))
+        headers
+            .get_all(name)
+            .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
+            .map(|element| str::from_utf8(element).unwrap_or_default())
     };
-    let standard: Vec<_> =
-        elements("forwarded").map(|element| parameter(element, "for").and_then(address)).collect();
-    if standard.is_empty() {
-        elements("x-forwarded-for").map(|element| address(element.trim())).collect()
-    } else {
-        standard
+    match kind {
+        ForwardedHeaders::XForwarded => elements("x-forwarded-for").map(address).collect(),
+        ForwardedHeaders::Forwarded => {
+            elements("forwarded").map(|element| parameter(element, "for").and_then(address)).collect()
+        }
     }
 }
 
 /// `192.0.2.1`, `192.0.2.1:4711`, `[2001:db8::1]:4711` or `2001:db8::1`.
 fn address(text: &str) -> Option<IpAddr> {
-    let bare = text.trim_start_matches('[');
+    let bare = text.trim().trim_start_matches('[');
     let bare = bare.split_once(']').map_or(bare, |(inside, _)| inside);
     let without_port = || text.rsplit_once(':').and_then(|(host, _)| host.parse().ok());
     bare.parse().ok().or_else(without_port).map(|address: IpAddr| address.to_canonical())
-}
-
-/// A parameter of the last `Forwarded` element, the one our own proxy wrote.
-fn forwarded<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let last = headers.get_all("forwarded").last()?.to_str().ok()?;
-    parameter(last.rsplit(',').next()?, name)
 }
 
 fn parameter<'a>(element: &'a str, name: &str) -> Option<&'a str> {
@@ -137,10 +143,10 @@ fn parameter<'a>(element: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
-/// The last value a proxy appended: the one nearest to us.
-fn first<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let last = headers.get_all(name).last()?.to_str().ok()?;
-    last.rsplit(',').next().map(str::trim)
+/// The last value of a list: what the proxy nearest to us appended.
+fn nearest<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let last = headers.get_all(name).last()?.as_bytes().rsplit(|&byte| byte == b',').next()?;
+    str::from_utf8(last).ok().map(str::trim)
 }
 
 #[cfg(test)]
@@ -178,14 +184,50 @@ mod tests {
     }
 
     #[test]
+    fn a_client_cannot_hide_behind_its_proxy() {
+        let mut spoilt = HeaderMap::new();
+        let name = HeaderName::from_static("x-forwarded-for");
+        spoilt.append(name, HeaderValue::from_bytes(b"\xff, 192.0.2.7").unwrap());
+        let hidden = headers(&[("x-forwarded-for", "192.0.2.7, unknown")]);
+
+        for (headers, address) in [(spoilt, Some("192.0.2.7".parse().unwrap())), (hidden, None)] {
+            let mut client = Client { address: Some("10.1.1.1".parse().unwrap()), ..Client::default() };
+            client.believe(&behind(&["10.0.0.0/8"]), &headers);
+            assert_eq!(client.address, address, "{headers:?}");
+        }
+    }
+
+    #[test]
     fn both_kinds_of_forwarded_headers_are_read() {
         let config = behind(&["10.0.0.0/8"]);
         let old = [("x-forwarded-proto", "https"), ("x-forwarded-host", "r.example.com")];
         let new = [("forwarded", "for=\"[2001:db8::1]:99\";proto=https;host=r.example.com")];
 
         assert_eq!(believed(&config, &old).origin(&config), "https://r.example.com");
+        let config = Config { forwarded_headers: ForwardedHeaders::Forwarded, ..config };
         assert_eq!(believed(&config, &new).origin(&config), "https://r.example.com");
         assert_eq!(believed(&config, &new).address, Some("2001:db8::1".parse().unwrap()));
+    }
+
+    #[test]
+    fn what_a_client_writes_into_the_headers_its_proxy_passes_on_is_not_believed() {
+        let (by_the_proxy, by_the_client) = ("192.0.2.7", "10.6.6.6");
+        let old =
+            [("x-forwarded-for", by_the_proxy), ("forwarded", "for=10.6.6.6;proto=https;host=evil.example")];
+        let new = [
+            ("forwarded", "for=192.0.2.7"),
+            ("x-forwarded-for", by_the_client),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "evil.example"),
+        ];
+        let kinds = [(ForwardedHeaders::XForwarded, &old[..]), (ForwardedHeaders::Forwarded, &new[..])];
+
+        for (forwarded_headers, headers) in kinds {
+            let config = Config { forwarded_headers, ..behind(&["127.0.0.1"]) };
+            let client = believed(&config, headers);
+            assert_eq!(client.address, Some(by_the_proxy.parse().unwrap()), "{forwarded_headers:?}");
+            assert_eq!(client.origin(&config), "http://inside:5000", "{forwarded_headers:?}");
+        }
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub(super) struct Written {
     draintimeout: Duration,
     #[serde(default)]
     trusted_proxies: Vec<String>,
+    forwarded_headers: ForwardedHeaders,
     workers: usize,
     max_connections: usize,
     timeouts: Timeouts,
@@ -44,6 +45,16 @@ pub(super) struct Written {
 enum Net {
     Tcp,
     Unix,
+}
+
+/// The headers in which proxies tell of a client. Those they do not write are the client's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForwardedHeaders {
+    /// `X-Forwarded-For`, `-Proto` and `-Host`.
+    XForwarded,
+    /// `Forwarded` of RFC 7239.
+    Forwarded,
 }
 
 #[derive(Debug, Deserialize)]
@@ -82,8 +93,10 @@ pub struct Http {
     /// How long running requests may take to end after SIGTERM; zero means not at all. Default: 60 s.
     #[serde(rename = "draintimeout", serialize_with = "duration::serialize")]
     pub drain_timeout: Duration,
-    /// Whose `Forwarded` and `X-Forwarded-*` headers are believed. Default: nobody's.
+    /// Whose forwarded headers are believed. Default: nobody's.
     pub trusted_proxies: Vec<Network>,
+    /// Which of them. Default: `X-Forwarded-*`.
+    pub forwarded_headers: ForwardedHeaders,
     /// Threads that serve requests; 0 means one per processor. Default: 0.
     pub workers: usize,
     /// The most open client connections. Default: 25000.
@@ -201,6 +214,7 @@ impl Written {
                 &self.trusted_proxies,
                 Network::parse,
             ),
+            forwarded_headers: self.forwarded_headers,
             workers: self.workers,
             max_connections: self.max_connections,
             timeouts: self.timeouts,

@@ -88,7 +88,7 @@ pub(super) const KEYS: &[Key] = &[
         .ours()
         .default("false")
         .example("true"),
-    Key::new("middleware.storage[].options.duration", duration(MINUTE, WEEK), "For cloudfront and googlecdn: how long a URL is good for, as `storage.redirect.ttl`, before which it goes.")
+    Key::new("middleware.storage[].options.duration", duration(MINUTE, WEEK), "For cloudfront and googlecdn: how long its URLs are good for, in place of `storage.redirect.ttl`.")
         .example("3000s"),
     Key::new("middleware.storage[].options.ipfilteredby", Kind::OneOf(&["none", "aws", "awsregion", "gcp"]), "For cloudfront and googlecdn: which clients go to the bucket instead. aws: all of Amazon's; awsregion: those of `awsregion`; gcp: all of Google's.")
         .default("none")

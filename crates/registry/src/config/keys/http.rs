@@ -37,8 +37,12 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("http.draintimeout", duration(ZERO, DAY), "How long running requests may take to end once the process was asked to stop. distribution's default is not to wait.")
         .default("60s")
         .example("30s"),
-    Key::new("http.trusted_proxies", Kind::Texts, "Addresses or networks whose X-Forwarded-* and Forwarded headers are believed.")
+    Key::new("http.trusted_proxies", Kind::Texts, "Addresses or networks of proxies whose forwarded headers are believed.")
         .example("[10.0.0.0/8, 127.0.0.1]")
+        .ours(),
+    Key::new("http.forwarded_headers", Kind::OneOf(&["x-forwarded", "forwarded"]), "The headers the trusted proxies write: X-Forwarded-For, -Proto and -Host, or Forwarded of RFC 7239. Only those are read: a proxy passes on what a client wrote into the other ones.")
+        .default("x-forwarded")
+        .example("forwarded")
         .ours(),
     Key::new("http.workers", Kind::Count(0, 1024), "Threads that serve requests; 0 means one per processor.")
         .default("0")

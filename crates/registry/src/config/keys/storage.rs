@@ -90,10 +90,10 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("storage.maintenance.uploadpurging.enabled", Kind::Flag, "Removes unfinished uploads that are too old.")
         .default("true")
         .example("false"),
-    Key::new("storage.maintenance.uploadpurging.age", duration(HOUR, YEAR), "How long an upload may rest before it is too old.")
+    Key::new("storage.maintenance.uploadpurging.age", duration(HOUR, YEAR), "How long an upload may rest before it is too old. An upload in parts that one request makes may last an hour longer than this, whether it rests or not.")
         .default("168h")
         .example("48h"),
-    Key::new("storage.maintenance.uploadpurging.interval", duration(MINUTE, YEAR), "How often the registry looks for such uploads.")
+    Key::new("storage.maintenance.uploadpurging.interval", duration(MINUTE, YEAR), "How often the registry looks for such uploads. One of its replicas does so for all.")
         .default("24h")
         .example("12h"),
     Key::new("storage.maintenance.uploadpurging.dryrun", Kind::Flag, "Only logs what would be removed.")

@@ -21,6 +21,7 @@ http:
   host: https://registry.example.com
   prefix: /x
   trusted_proxies: [10.0.0.0/8]
+  forwarded_headers: forwarded
   headers: {X-A: ['1', 'b: c']}
   tls: {certificate: /c, key: /k, clientcas: [/a]}
   debug: {addr: ':5001'}

@@ -45,6 +45,8 @@ pub enum Route {
     Proxy,
     /// By a URL of this signer; through this process where it has none.
     Signed(Arc<dyn UrlSigner>),
+    /// The same with a lifetime of its own, in place of the one of all.
+    SignedFor(Arc<dyn UrlSigner>, Duration),
 }
 
 /// Which pulls a rule is about: a predicate made by whoever reads the configuration.
@@ -63,8 +65,8 @@ pub struct Redirects {
     /// How long a URL is good for when it is new. A URL that is handed out has at least half of it left.
     /// Default 20 min.
     pub lifetime: Duration,
-    /// The same for who had to say who they are: their URLs open what is not for everybody to whoever gets
-    /// hold of them. Where `lifetime` is shorter, that is. Default 5 min.
+    /// The most for who had to say who they are, by any route: their URLs open what is not for everybody to
+    /// whoever gets hold of them. Default 5 min.
     pub private_lifetime: Duration,
     /// The first of these that is about a pull decides.
     pub rules: Vec<(PullPattern, Route)>,
@@ -93,9 +95,13 @@ impl Redirects {
         now: SystemTime,
     ) -> Result<Option<SignedUrl>> {
         let decided = self.rules.iter().find(|(pattern, _)| (pattern.0)(pull)).map(|(_, route)| route);
-        let Route::Signed(signer) = decided.unwrap_or(&self.otherwise) else { return Ok(None) };
+        let (signer, lifetime) = match decided.unwrap_or(&self.otherwise) {
+            Route::Proxy => return Ok(None),
+            Route::Signed(signer) => (signer, self.lifetime),
+            Route::SignedFor(signer, lifetime) => (signer, *lifetime),
+        };
         // What lasts less long than it was asked to would be dead before its span is over.
-        let lifetime = self.lifetime_for(pull.reader).min(signer.longest());
+        let lifetime = self.for_reader(lifetime, pull.reader).min(signer.longest());
         let options = PresignOptions {
             signed_at: beginning_of_span(now, lifetime / 2),
             expires_in: lifetime,
@@ -106,8 +112,8 @@ impl Redirects {
         Ok(url.filter(|url| url.expires_at > now + SHORTEST))
     }
 
-    fn lifetime_for(&self, reader: Reader<'_>) -> Duration {
-        if reader.is_anonymous { self.lifetime } else { self.lifetime.min(self.private_lifetime) }
+    fn for_reader(&self, lifetime: Duration, reader: Reader<'_>) -> Duration {
+        if reader.is_anonymous { lifetime } else { lifetime.min(self.private_lifetime) }
     }
 }
 
@@ -134,8 +140,7 @@ mod tests {
     #[test]
     fn what_is_not_for_everybody_is_lent_for_less_long() {
         let lasting = |lifetime, is_anonymous| {
-            let redirects = Redirects { lifetime, ..Redirects::default() };
-            redirects.lifetime_for(Reader { is_anonymous, ..Reader::default() })
+            Redirects::default().for_reader(lifetime, Reader { is_anonymous, ..Reader::default() })
         };
 
         assert_eq!(lasting(20 * MINUTE, true), 20 * MINUTE);

@@ -44,8 +44,12 @@ pub async fn assemble(
     let mut middlewares = Vec::new();
     for (index, middleware) in config.middleware.storage.iter().enumerate() {
         let made = make(middleware, index, &config.storage.backend, &signer)?;
-        middlewares.push((middleware.name(), Route::Signed(Arc::clone(&made))));
-        redirects.otherwise = Route::Signed(made);
+        let route = match middleware.duration() {
+            Some(lifetime) => Route::SignedFor(made, lifetime),
+            None => Route::Signed(made),
+        };
+        middlewares.push((middleware.name(), route.clone()));
+        redirects.otherwise = route;
     }
     let elsewhere = signed_elsewhere(config, surroundings).await?;
     for rule in &settings.rules {
@@ -63,7 +67,6 @@ pub async fn assemble(
         redirects.rules.push((fits(rule)?, route));
     }
     if let Some(last) = config.middleware.storage.last() {
-        redirects.lifetime = last.duration().unwrap_or(redirects.lifetime);
         redirects.rules.extend(last.filter().map(|filter| (near_the_bucket(filter), own)));
     }
     Ok(redirects)
@@ -325,7 +328,9 @@ mod tests {
 
     /// What `route` signs for an object.
     fn url(route: &Route) -> String {
-        let Route::Signed(signer) = route else { return "nowhere".to_owned() };
+        let (Route::Signed(signer) | Route::SignedFor(signer, _)) = route else {
+            return "nowhere".to_owned();
+        };
         let key = "data/ab/object".parse().unwrap();
         let options = PresignOptions {
             signed_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
@@ -458,8 +463,13 @@ mod tests {
         ))
         .unwrap();
 
-        assert_eq!(redirects.lifetime, Duration::from_secs(3600));
-        assert_eq!(redirects.rules.len(), 1, "clients in Google's networks");
+        assert!(matches!(redirects.otherwise, Route::SignedFor(_, lifetime) if lifetime.as_secs() == 3600));
+        assert_eq!(
+            redirects.lifetime.as_secs(),
+            20 * 60,
+            "what the store signs itself lasts as long as ever"
+        );
+        assert!(matches!(redirects.rules[..], [(_, Route::Signed(_))]), "clients in Google's networks");
         assert_eq!(decided(&redirects, "a", 1, "192.0.2.1", ""), None);
     }
 

@@ -230,8 +230,21 @@ impl Intake {
         Ok(Self { appender, hasher, received, marks: Default::default(), checkpointed: received })
     }
 
+    /// Takes one chunk, of which the next checkpoint can tell.
+    pub(crate) async fn take(&mut self, registry: &Inner, chunk: Bytes) -> Result<()> {
+        self.take_in_parts(registry, chunk, |intake| {
+            intake.marks.push_back((intake.received, intake.hasher.clone()));
+        })
+        .await
+    }
+
     /// Takes one chunk, cut at part ends.
-    pub(crate) async fn take(&mut self, registry: &Inner, mut chunk: Bytes) -> Result<()> {
+    async fn take_in_parts(
+        &mut self,
+        registry: &Inner,
+        mut chunk: Bytes,
+        filled: impl Fn(&mut Self),
+    ) -> Result<()> {
         registry.check_blob_size(self.received + chunk.len() as u64)?;
         while !chunk.is_empty() {
             let room = usize::try_from(self.appender.room()).unwrap_or(usize::MAX);
@@ -241,20 +254,20 @@ impl Intake {
             self.received += piece.len() as u64;
             self.appender.append(piece).await?;
             if fills {
-                self.marks.push_back((self.received, self.hasher.clone()));
+                filled(self);
             }
         }
         Ok(())
     }
 
-    /// Takes a whole body.
+    /// Takes a whole body, without checkpoints: a mark for each part would stay to the end.
     pub(crate) async fn take_all<S>(&mut self, registry: &Inner, body: &mut S) -> Result<()>
     where
         S: Stream<Item = Result<Bytes, BodyError>> + Unpin,
     {
         while let Some(chunk) = body.next().await {
             let chunk = chunk.map_err(|error| Error::BodyBroken(error.to_string()))?;
-            self.take(registry, chunk).await?;
+            self.take_in_parts(registry, chunk, |_| {}).await?;
         }
         Ok(())
     }

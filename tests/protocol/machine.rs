@@ -12,7 +12,7 @@ use entrepot_domain::mutation::Mutation;
 use entrepot_domain::ports::{Clock, Entropy, NoCache};
 use entrepot_domain::registry::Parts;
 use entrepot_domain::uploads::token::TokenKeys;
-use entrepot_domain::uploads::{Expiry, Finish, Session};
+use entrepot_domain::uploads::{Expiry, Finish, Reach, Session};
 use entrepot_domain::{Config, Error, Registry};
 use entrepot_oci::{Digest, Reference, RepositoryName};
 use entrepot_storage::SharedDriver;
@@ -159,7 +159,7 @@ impl Machine {
             Op::DeleteBlob(repo, blob) => self.registry.delete_blob(&repo.name(), &blob.digest()).await,
             Op::Expire => {
                 let at_once = Expiry { sessions: Duration::ZERO, orphans: Duration::ZERO, dry_run: false };
-                self.registry.expire(&at_once).await.map(|_| ())
+                self.registry.expire(&at_once, Reach::Younger(Duration::MAX)).await.map(|_| ())
             }
             collection => Ok(self.collect(collection).await?),
         }

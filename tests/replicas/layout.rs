@@ -1,6 +1,5 @@
 //! `layout.json`: written once, by whoever comes first, and refused by who cannot understand it.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,9 +12,7 @@ use entrepot_tests::on_every_store;
 use entrepot_tests::registry::Setup;
 use futures_util::future::join_all;
 
-fn block_on<T>(test: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test)
-}
+use crate::block_on;
 
 /// Why a store with this layout record is refused.
 fn refusal(record: &'static str) -> String {

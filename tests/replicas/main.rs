@@ -9,3 +9,8 @@ mod crashes;
 mod layout;
 mod races;
 mod secrets;
+
+/// For tests of servers, which end on threads of their own.
+fn block_on<T>(test: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test)
+}

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use entrepot_domain::ports::{NoCache, System};
 use entrepot_domain::registry::Parts;
-use entrepot_domain::uploads::{Expired, Expiry};
+use entrepot_domain::uploads::{Expired, Expiry, Reach};
 use entrepot_domain::{Config, Registry, layout, maintenance};
 use entrepot_storage::{ObjectMeta, SharedDriver};
 use entrepot_tests::registry::FixedClock;
@@ -65,7 +65,7 @@ pub(crate) async fn expire(driver: &SharedDriver) -> Expired {
     let mut all = Expired::default();
     // What one run leaves without a name is the next one's to free.
     for _ in 0..3 {
-        let done = registry.expire(&expiry).await.expect("the store can be cleaned");
+        let done = registry.expire(&expiry, Reach::Everything).await.expect("the store can be cleaned");
         all.sessions += done.sessions;
         all.objects += done.objects;
         all.uploads += done.uploads;

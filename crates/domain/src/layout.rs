@@ -12,6 +12,7 @@
 //! | `repositories/<repo>` | catalog entry |
 //! | `uploads/<id>` | upload session |
 //! | `probe/<random>/<name>` | what a probe of the store writes and removes again |
+//! | `purge.json` | when old uploads were purged last |
 //! | `secret.json` | keys that sign upload tokens, where none are configured |
 //!
 //! `<repo>` is the name with `/` written `!`, which occurs in no name and sorts below every character
@@ -30,6 +31,11 @@ pub fn secret() -> Key {
     key("secret.json")
 }
 
+/// When old uploads were purged last.
+pub fn purge() -> Key {
+    key("purge.json")
+}
+
 /// Prefix of one probe of the store. `random` is never used twice.
 pub fn probe(random: &str) -> String {
     format!("{PROBES}{random}/")
@@ -45,8 +51,11 @@ pub const PROBES: &str = "probe/";
 
 /// The record of a blob.
 pub fn blob(digest: &Digest) -> Key {
-    key(&format!("blobs/{}/{}", digest.algorithm(), digest.hex()))
+    key(&format!("{BLOBS}{}/{}", digest.algorithm(), digest.hex()))
 }
+
+/// Prefix of all blob records.
+pub const BLOBS: &str = "blobs/";
 
 /// The link of `name` to a blob.
 pub fn link(digest: &Digest, name: &RepositoryName) -> Key {

@@ -16,6 +16,7 @@ use crate::registry::Inner;
 mod content;
 mod envelope;
 mod manifest;
+mod purge;
 mod session;
 mod tag;
 
@@ -23,6 +24,7 @@ use envelope::read as decode_json;
 
 pub use content::{Life, Pointer, RepositoryEntry};
 pub use manifest::{ManifestRecord, ManifestState};
+pub use purge::PurgeRecord;
 pub use session::{BlobThen, Publishing, SessionRecord, SessionState};
 pub use tag::{Announcement, TagRecord};
 

@@ -10,9 +10,11 @@ use entrepot_oci::{Algorithm, Digest, RepositoryName};
 mod append;
 mod expire;
 mod finish;
+mod orphans;
+mod purge;
 pub mod token;
 
-pub use expire::{Expired, Expiry};
+pub use expire::{Expired, Expiry, Reach};
 
 use crate::error::{Error, Result};
 use crate::layout;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use entrepot_auth::Gate;
 use entrepot_domain::Registry;
+use entrepot_domain::ports::{Entropy as _, System};
 use entrepot_domain::uploads::Expiry;
 use entrepot_frontend as frontend;
 use entrepot_frontend::debug::DebugServer;
@@ -177,13 +178,13 @@ async fn is_fit_as_it_is(config: &config::Storage, store: &SharedDriver) -> bool
 
 /// Ends old uploads, for as long as the process lives.
 async fn purge(registry: Registry, expiry: Expiry, every: Duration) {
-    // Not at once: replicas that restart together should not all look through the store together.
-    let first = Duration::from_secs(60 + u64::from(std::process::id()) % 540);
-    tokio::time::sleep(first.min(every)).await;
+    // Not at once: replicas that restart together should not all come together.
+    tokio::time::sleep(soon().min(every)).await;
     loop {
-        match registry.expire(&expiry).await {
-            Ok(done) if done == Default::default() => tracing::debug!("no old uploads"),
-            Ok(done) => tracing::info!(
+        match registry.purge(&expiry, every).await {
+            Ok(None) => tracing::debug!("another replica purges old uploads"),
+            Ok(Some(done)) if done == Default::default() => tracing::debug!("no old uploads"),
+            Ok(Some(done)) => tracing::info!(
                 sessions = done.sessions,
                 objects = done.objects,
                 uploads = done.uploads,
@@ -195,6 +196,13 @@ async fn purge(registry: Registry, expiry: Expiry, every: Duration) {
         }
         tokio::time::sleep(every).await;
     }
+}
+
+/// One to ten minutes, by chance: in containers all replicas have the same process number.
+fn soon() -> Duration {
+    let mut random = [0; 8];
+    System.fill(&mut random);
+    Duration::from_secs(60 + u64::from_ne_bytes(random) % 540)
 }
 
 /// Says where the registry is and what to try.

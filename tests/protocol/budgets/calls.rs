@@ -10,8 +10,8 @@ use entrepot_storage::decorate::{Counters, Metrics, Operation};
 
 use super::map;
 use super::operations::{
-    AGAIN, BY_DIGEST, BY_TAG, HEAD_BLOB, IMAGE, LARGE, Meter, ONE_POST, PARTS, POST_AND_PUT, PURGE,
-    REDIRECTED, Row, measure, row,
+    AGAIN, BY_DIGEST, BY_PATCH, BY_TAG, HEAD_BLOB, IMAGE, LARGE, Meter, ONE_POST, PARTS, POST_AND_PUT, PURGE,
+    PURGE_EVERYTHING, PURGED, REDIRECTED, Row, measure, row,
 };
 use crate::run::block_on;
 
@@ -114,14 +114,20 @@ fn no_operation_costs_more_than_it_was_promised_to() {
     for what in [ONE_POST, POST_AND_PUT] {
         assert!(row(what).cold.writes <= 3, "{what}");
     }
+    // The session's record, written when it begins to hold bytes and when it gives them away.
+    assert!(row(BY_PATCH).cold.writes <= 3 + 2);
     let large = row(LARGE).cold;
     // Beginning and completing the upload stand beside its parts and the three records.
     assert!(large.writes <= 3 + 2 + PARTS, "{large}");
     // Four and one for each tag, the announcement; and the catalog entry of a repository's first manifest.
     assert!(row(IMAGE).cold.writes <= 4 + 1);
     assert_eq!(row(AGAIN).cold.writes, 0);
+    // The claim and its end, whatever the store holds; and one read for each blob, once a month, by one replica.
+    assert_eq!((row(PURGE).cold.reads, row(PURGE).cold.writes), (1, 2));
+    assert_eq!(row(PURGE_EVERYTHING).cold.reads, 1 + 3);
+    assert_eq!(row(PURGED).cold, reads(1));
     for Row { what, cold, warm } in &rows {
-        let Some(warm) = warm.filter(|_| *what != PURGE) else { continue };
+        let Some(warm) = warm else { continue };
         assert!(cold.lists <= 1 && cold.writes + cold.deletes == 0, "{what}: looking costs one page at most");
         assert!(warm.reads <= cold.reads, "{what}");
     }

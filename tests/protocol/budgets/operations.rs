@@ -1,13 +1,13 @@
 //! The operations of the tables, each over a store of its own.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use entrepot_cache::MemoryCache;
 use entrepot_domain::blobs::{BlobRange, BodyError, Delivery, Intent};
 use entrepot_domain::catalog::Page;
-use entrepot_domain::ports::System;
+use entrepot_domain::ports::{Clock, System};
 use entrepot_domain::redirects::{Reader, Redirects, Route};
 use entrepot_domain::registry::Parts;
 use entrepot_domain::uploads::token::TokenKeys;
@@ -28,11 +28,16 @@ pub(crate) const BY_TAG: &str = "GET manifest by tag";
 pub(crate) const BY_DIGEST: &str = "GET manifest by digest";
 pub(crate) const ONE_POST: &str = "push a blob, one POST";
 pub(crate) const POST_AND_PUT: &str = "push a blob, POST+PUT";
+pub(crate) const BY_PATCH: &str = "push a blob, POST+PATCH+PUT";
 pub(crate) const LARGE: &str = "push a blob of 3 parts, POST+PUT";
 pub(crate) const IMAGE: &str = "push an image of 3 blobs that are there, one tag";
 pub(crate) const AGAIN: &str = "push it again";
 
-pub(crate) const PURGE: &str = "purge of old uploads, every 24 h, none there";
+pub(crate) const PURGE_EVERYTHING: &str = "purge, once in 30 days, 3 blobs in use";
+pub(crate) const PURGE: &str = "purge, every 24 h, no old uploads";
+pub(crate) const PURGED: &str = "purge, done by another replica";
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Parts of the large blob in the tables.
 pub(crate) const PARTS: u64 = 3;
@@ -63,16 +68,32 @@ pub(crate) struct Row<S> {
 struct Till<M> {
     meter: M,
     redirects: bool,
+    later: Duration,
+}
+
+/// A clock that runs ahead of the store's.
+#[derive(Debug)]
+struct Ahead(Duration);
+
+impl Clock for Ahead {
+    fn now(&self) -> SystemTime {
+        SystemTime::now() + self.0
+    }
 }
 
 impl<M: Meter> Till<M> {
     const fn over(meter: M) -> Self {
-        Self { meter, redirects: false }
+        Self { meter, redirects: false, later: Duration::ZERO }
     }
 
     /// Sends pulls to the store.
     fn redirecting(self) -> Self {
         Self { redirects: true, ..self }
+    }
+
+    /// Lets time pass, for the registries.
+    fn later(self, later: Duration) -> Self {
+        Self { later, ..self }
     }
 
     /// A registry that was started just now: its cache is empty, its driver knows nothing.
@@ -86,7 +107,7 @@ impl<M: Meter> Till<M> {
         Registry::new(Parts {
             store,
             cache: Arc::new(MemoryCache::default()),
-            clock: Arc::new(System),
+            clock: Arc::new(Ahead(self.later)),
             entropy: Arc::new(System),
             tokens: TokenKeys::new(vec![b"key".to_vec()]).unwrap(),
             config,
@@ -266,7 +287,7 @@ async fn pushes<M: Meter>(fresh: &impl Fn() -> M, rows: &mut Vec<Row<M::Spent>>)
     let new = || Till::over(fresh());
     rows.push(new().once(ONE_POST, |registry| put(registry, name(), 0)).await);
     rows.push(new().once(POST_AND_PUT, |registry| post_and_put(registry, 0)).await);
-    rows.push(new().once("push a blob, POST+PATCH+PUT", |registry| post_patch_put(registry, 0)).await);
+    rows.push(new().once(BY_PATCH, |registry| post_patch_put(registry, 0)).await);
     rows.push(new().once(LARGE, push_large).await);
     rows.push(new().once("push a blob of 3 parts and a rest: POST+PATCH", fill_large).await);
     let till = new();
@@ -310,7 +331,7 @@ async fn deletes<M: Meter>(fresh: &impl Fn() -> M, rows: &mut Vec<Row<M::Spent>>
     rows.push(till.once("delete a blob", delete).await);
 }
 
-/// What a process asks for without a client, over a store that has an image and nothing that is old.
+/// What a process asks for without a client, over a store that has an image and nothing unfinished.
 async fn by_itself<M: Meter>(fresh: &impl Fn() -> M, rows: &mut Vec<Row<M::Spent>>) {
     let till = with_image(fresh()).await;
     maintenance::ensure_layout(till.cold().await.store()).await.unwrap();
@@ -319,11 +340,14 @@ async fn by_itself<M: Meter>(fresh: &impl Fn() -> M, rows: &mut Vec<Row<M::Spent
         Ok(())
     };
     rows.push(till.twice("health check, every 10 s if it is on", look).await);
-    let (sessions, orphans) = (Duration::from_secs(7 * 86_400), Duration::from_secs(8 * 86_400));
-    let expire = |registry: Registry| async move {
-        registry.expire(&Expiry { sessions, orphans, dry_run: false }).await
-    };
-    rows.push(till.twice(PURGE, expire).await);
+    let expiry = Expiry { sessions: 7 * DAY, orphans: 8 * DAY, dry_run: false };
+    let purge = |registry: Registry| async move { registry.purge(&expiry, DAY).await };
+    // The image is old by then, and no orphan.
+    let till = till.later(40 * DAY);
+    rows.push(till.once(PURGE_EVERYTHING, purge).await);
+    let till = till.later(41 * DAY);
+    rows.push(till.once(PURGE, purge).await);
+    rows.push(till.once(PURGED, purge).await);
 }
 
 /// What each operation asks of stores that `fresh` makes, in the order of the tables.

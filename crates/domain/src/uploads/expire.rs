@@ -1,9 +1,8 @@
-//! Ending sessions nobody continues, and freeing bytes nobody published: `protocol.md` 2.9 and 2.10.
+//! Ending sessions nobody continues, and freeing what they leave: `protocol.md` 2.9 and 2.10.
 //!
 //! Clocks decide only when this begins, never whether it is safe: bytes are freed after the one thing that
 //! could still make them known, a session or a blob record, was fenced by compare-and-swap.
 
-use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
 use entrepot_oci::Digest;
@@ -14,7 +13,7 @@ use crate::blobs::visible;
 use crate::error::{Error, Result};
 use crate::layout;
 use crate::mutation::Mutation;
-use crate::record::{ATTEMPTS, Class, Life, Pointer, Publishing, SessionRecord, SessionState, Slot, Swap};
+use crate::record::{ATTEMPTS, Class, Life, Pointer, SessionRecord, SessionState, Slot, Swap};
 use crate::registry::{Inner, Registry};
 
 /// When sessions and orphans are old enough to be ended.
@@ -28,6 +27,15 @@ pub struct Expiry {
     pub dry_run: bool,
 }
 
+/// How far back a run looks for orphans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// At all bytes. One read of each blob record, and 16 bytes of memory.
+    Everything,
+    /// At bytes younger than this; the older ones were looked at when they were. Two reads for each.
+    Younger(Duration),
+}
+
 /// What a run of the expiry did, or would have done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Expired {
@@ -37,13 +45,13 @@ pub struct Expired {
     pub objects: u64,
     /// Uploads in parts aborted.
     pub uploads: u64,
-    /// Things that were left because the store failed on them; the next run tries again.
+    /// Things that were left because the store failed on them; the next run that looks tries again.
     pub failures: u64,
 }
 
 impl Expired {
     /// One thing the store fails on must not keep the others from being looked at.
-    fn note(&mut self, key: &Key, outcome: Result<()>) {
+    pub(super) fn note(&mut self, key: &Key, outcome: Result<()>) {
         if let Err(error) = outcome {
             tracing::warn!(%error, %key, "what nobody needs could not be freed");
             self.failures += 1;
@@ -54,25 +62,34 @@ impl Expired {
 /// Keys asked for at once.
 const PAGE: usize = 1000;
 
+/// How old is what a probe of the store left behind. Probes take seconds.
+const PROBE_OVER: Duration = Duration::from_secs(24 * 3600);
+
 impl Registry {
     /// Ends sessions older than `expiry` says and frees orphaned bytes. Safe beside any number of pushes
-    /// and of other runs. Reads every session; reads blob records only where orphans are found.
-    pub async fn expire(&self, expiry: &Expiry) -> Result<Expired> {
+    /// and of other runs. Lists all bytes, reads what is old of the sessions, and as much more as `reach`
+    /// says.
+    pub async fn expire(&self, expiry: &Expiry, reach: Reach) -> Result<Expired> {
         let mut done = Expired::default();
         self.0.expire_sessions(expiry, &mut done).await?;
-        self.0.sweep_orphans(expiry, &mut done).await?;
+        self.0.sweep_orphans(expiry, reach, &mut done).await?;
         self.0.abort_uploads(expiry, &mut done).await?;
+        self.0.sweep_probes(expiry, &mut done).await?;
         Ok(done)
     }
 }
 
 impl Inner {
-    fn is_older(&self, modified: Option<SystemTime>, age: Duration) -> bool {
-        // Without a time nothing is old: freeing too early is worse than too late.
-        modified.is_some_and(|at| self.clock.now().duration_since(at).is_ok_and(|past| past > age))
+    /// How old something is. Without a time nothing is old: freeing too early is worse than too late.
+    pub(super) fn age(&self, modified: Option<SystemTime>) -> Duration {
+        modified.and_then(|at| self.clock.now().duration_since(at).ok()).unwrap_or_default()
     }
 
-    async fn each_object<F>(&self, prefix: &str, mut visit: F) -> Result<()>
+    fn is_older(&self, modified: Option<SystemTime>, age: Duration) -> bool {
+        self.age(modified) > age
+    }
+
+    pub(super) async fn each_object<F>(&self, prefix: &str, mut visit: F) -> Result<()>
     where
         F: AsyncFnMut(ObjectMeta) -> Result<()>,
     {
@@ -190,142 +207,28 @@ impl Inner {
         Ok(self.store.delete(bytes, None).await?)
     }
 
-    /// Frees bytes that lie under no session and that no blob record names.
-    async fn sweep_orphans(&self, expiry: &Expiry, done: &mut Expired) -> Result<()> {
-        let mut nameless: Vec<(Key, String)> = Vec::new();
-        let mut known: Vec<(Key, Digest)> = Vec::new();
-        self.each_object(layout::DATA, async |meta| {
-            if !self.is_older(meta.modified, expiry.orphans) {
-                return Ok(());
-            }
-            match layout::parse_data(&meta.key) {
-                Some(layout::DataKey { digest: Some(digest), .. }) => known.push((meta.key, digest)),
-                Some(layout::DataKey { owner: Some(owner), .. }) => nameless.push((meta.key, owner)),
-                _ => {}
-            }
-            Ok(())
-        })
-        .await?;
-        for (key, digest) in known {
-            let swept = self.sweep_known(&key, &digest, expiry, done).await;
-            done.note(&key, swept);
-        }
-        self.sweep_nameless(nameless, expiry, done).await
-    }
-
-    async fn sweep_known(
-        &self,
-        key: &Key,
-        digest: &Digest,
-        expiry: &Expiry,
-        done: &mut Expired,
-    ) -> Result<()> {
-        let blob = self.load::<Pointer>(&layout::blob(digest)).await?;
-        if visible(&blob).is_some_and(|(_, inst)| inst == key) || self.has_live_owner(key).await? {
-            return Ok(());
-        }
-        done.objects += 1;
-        if expiry.dry_run {
-            return Ok(());
-        }
-        self.fence(digest, key, None).await
-    }
-
-    /// Whether a session that has not ended may still publish these bytes. Its own expiry decides then.
-    async fn has_live_owner(&self, key: &Key) -> Result<bool> {
-        let Some(owner) = layout::parse_data(key).and_then(|parsed| parsed.owner) else { return Ok(false) };
-        let Some(session) = layout::upload(&owner) else { return Ok(false) };
-        let found = self.load::<SessionRecord>(&session).await?;
-        Ok(found.record.is_some_and(|record| record.state != SessionState::Dead))
-    }
-
-    /// Bytes whose digest their key does not tell: their session is made dead first, then all blob records
-    /// are read, and what none names is freed (r12).
-    async fn sweep_nameless(
-        &self,
-        candidates: Vec<(Key, String)>,
-        expiry: &Expiry,
-        done: &mut Expired,
-    ) -> Result<()> {
-        if candidates.is_empty() {
-            return Ok(());
-        }
-        let early = match self.broken(Mutation::OrphanSweepScansFirst) {
-            true => Some(self.named_instances().await?),
-            false => None,
-        };
-        let mut ownerless = Vec::new();
-        for (key, owner) in candidates {
-            match self.owner(&owner, expiry.dry_run).await {
-                Ok(Owner::Alive) => {}
-                // An attempt to publish these very bytes may still be on its way.
-                Ok(Owner::Ended(Some(publish))) if publish.inst == key => {
-                    let swept = self.sweep_known(&key, &publish.digest, expiry, done).await;
-                    done.note(&key, swept);
-                }
-                Ok(Owner::Ended(_)) => ownerless.push(key),
-                Err(error) => done.note(&key, Err(error)),
+    async fn each_upload<F>(&self, prefix: &str, mut visit: F) -> Result<()>
+    where
+        F: AsyncFnMut(UploadEntry),
+    {
+        let mut after: Option<String> = None;
+        loop {
+            let entries = self.store.list_uploads(prefix, after.as_deref(), PAGE).await?;
+            let Some(last) = entries.last() else { return Ok(()) };
+            after = Some(last.upload.key.as_str().to_owned());
+            for entry in entries {
+                visit(entry).await;
             }
         }
-        if ownerless.is_empty() {
-            return Ok(());
-        }
-        let named = match early {
-            Some(named) => named,
-            None => self.named_instances().await?,
-        };
-        for key in ownerless.into_iter().filter(|key| !named.contains(key)) {
-            done.objects += 1;
-            if !expiry.dry_run {
-                let deleted = self.store.delete(&key, None).await;
-                done.note(&key, deleted.map_err(Error::from));
-            }
-        }
-        Ok(())
-    }
-
-    /// What has become of a session. One that is absent is made dead now.
-    async fn owner(&self, owner: &str, dry_run: bool) -> Result<Owner> {
-        let Some(key) = layout::upload(owner) else { return Ok(Owner::Alive) };
-        let found = self.load::<SessionRecord>(&key).await?;
-        match found.record {
-            Some(record) if record.state == SessionState::Dead => Ok(Owner::Ended(record.publish)),
-            Some(_) => Ok(Owner::Alive),
-            None if dry_run => Ok(Owner::Ended(None)),
-            None => {
-                let grave = tombstone("orphan".parse().expect("a constant in the grammar"));
-                let buried = self.swap(&key, None, &grave).await?.is_won();
-                Ok(if buried { Owner::Ended(None) } else { Owner::Alive })
-            }
-        }
-    }
-
-    async fn named_instances(&self) -> Result<HashSet<Key>> {
-        let mut named = HashSet::new();
-        self.each_object("blobs/", async |meta| {
-            if Class::of_size(meta.size).is_dead() {
-                return Ok(());
-            }
-            let found = self.load::<Pointer>(&meta.key).await?;
-            named.extend(found.record.and_then(|record| record.inst));
-            Ok(())
-        })
-        .await?;
-        Ok(named)
     }
 
     /// Uploads in parts whose session has ended: nobody will complete them.
     async fn abort_uploads(&self, expiry: &Expiry, done: &mut Expired) -> Result<()> {
-        let mut after: Option<String> = None;
-        loop {
-            let entries = self.store.list_uploads(layout::DATA, after.as_deref(), PAGE).await?;
-            let Some(last) = entries.last() else { return Ok(()) };
-            after = Some(last.upload.key.as_str().to_owned());
-            for entry in entries {
-                let aborted = self.abort_upload(&entry, expiry, done).await;
-                done.note(&entry.upload.key, aborted);
-            }
-        }
+        self.each_upload(layout::DATA, async |entry| {
+            let aborted = self.abort_upload(&entry, expiry, done).await;
+            done.note(&entry.upload.key, aborted);
+        })
+        .await
     }
 
     async fn abort_upload(&self, entry: &UploadEntry, expiry: &Expiry, done: &mut Expired) -> Result<()> {
@@ -338,12 +241,29 @@ impl Inner {
         }
         Ok(())
     }
-}
 
-/// The session some bytes belong to.
-enum Owner {
-    /// It may still publish them, or its own expiry will free them.
-    Alive,
-    /// It takes nothing more. What it was publishing, if it came to that.
-    Ended(Option<Publishing>),
+    /// What probes of the store leave whose process is killed.
+    async fn sweep_probes(&self, expiry: &Expiry, done: &mut Expired) -> Result<()> {
+        self.each_upload(layout::PROBES, async |entry| {
+            if self.is_older(entry.initiated, PROBE_OVER) {
+                done.uploads += 1;
+                if !expiry.dry_run {
+                    let aborted = self.store.upload_abort(&entry.upload).await;
+                    done.note(&entry.upload.key, aborted.map_err(Error::from));
+                }
+            }
+        })
+        .await?;
+        self.each_object(layout::PROBES, async |meta| {
+            if self.is_older(meta.modified, PROBE_OVER) {
+                done.objects += 1;
+                if !expiry.dry_run {
+                    let deleted = self.store.delete(&meta.key, None).await;
+                    done.note(&meta.key, deleted.map_err(Error::from));
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
 }

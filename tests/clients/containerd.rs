@@ -92,7 +92,7 @@ impl Containerd {
     }
 
     fn wait_until_ready(&mut self) {
-        let end = Instant::now() + Duration::from_secs(60);
+        let end = Instant::now() + Duration::from_secs(300);
         while !self.ctr.attempt(&["version"]).succeeded {
             let ended = self.daemon.try_wait().expect("a child can be asked");
             let log = std::fs::read_to_string(self.scene.path("containerd.log")).unwrap_or_default();

@@ -44,7 +44,7 @@ impl Docker {
     }
 
     fn wait_until_ready(&mut self) {
-        let end = Instant::now() + Duration::from_secs(90);
+        let end = Instant::now() + Duration::from_secs(300);
         while !self.client.attempt(&["version"]).succeeded {
             let ended = self.daemon.try_wait().expect("a child can be asked");
             assert!(ended.is_none() && Instant::now() < end, "dockerd does not answer:\n{}", self.log());

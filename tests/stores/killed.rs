@@ -116,7 +116,9 @@ fn uploads_survive_replicas_that_are_killed_at_random() {
     let restarted = sum(|effort| effort.restarted);
     println!("{kills} kills, {failures} failed requests, {resumed} resumed, {restarted} begun anew");
     assert!(kills >= KILLS / 2 && failures > 0, "the kills met nothing, so nothing was shown");
-    assert!(resumed > 0 || scale > SHOWS_RESUMPTION, "no upload went on from where it stood");
+    // Where servers start slowly there are few kills, and chance may spare all uploads.
+    let shows_resumption = scale <= SHOWS_RESUMPTION && kills >= KILLS;
+    assert!(resumed > 0 || !shows_resumption, "no upload went on from where it stood");
     for content in &contents {
         assert_eq!(read_back(&balancer.client(), "killed", *content), content.digest(), "{content:?}");
     }

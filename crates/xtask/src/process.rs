@@ -14,10 +14,16 @@ use crate::workspace;
 const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(100);
 
+/// How often what comes over the network is asked for, and how long after the first failure again.
+const ATTEMPTS: u32 = 3;
+const PAUSE: Duration = Duration::from_secs(10);
+
 /// How a command ended and what it said.
 pub(crate) struct Finished {
     pub(crate) succeeded: bool,
     pub(crate) text: String,
+    /// It was stopped: it would be, if it began anew.
+    timed_out: bool,
 }
 
 /// Runs `command` with its output in `target/xtask/<name>.log`, for `limit` at the longest.
@@ -27,11 +33,30 @@ pub(crate) fn run(name: &str, command: &Command, limit: Duration) -> Finished {
     let text = fs::read(&log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     match outcome {
         Ok(status) if status.code() == Some(124) => {
-            Finished { succeeded: false, text: format!("{text}\nstopped after {} s", limit.as_secs()) }
+            let text = format!("{text}\nstopped after {} s", limit.as_secs());
+            Finished { succeeded: false, text, timed_out: true }
         }
-        Ok(status) => Finished { succeeded: status.success(), text },
-        Err(error) => Finished { succeeded: false, text: format!("{command:?}: {error}") },
+        Ok(status) => Finished { succeeded: status.success(), text, timed_out: false },
+        Err(error) => Finished { succeeded: false, text: format!("{command:?}: {error}"), timed_out: false },
     }
+}
+
+/// Runs what installs something: of hundreds of downloads one may fail, and is worth asking for again. Not
+/// where `is_refusal` knows the answer for final.
+pub(crate) fn install(
+    name: &str,
+    command: &Command,
+    limit: Duration,
+    is_refusal: impl Fn(&str) -> bool,
+) -> Finished {
+    for attempt in 1..ATTEMPTS {
+        let finished = run(name, command, limit);
+        if finished.succeeded || finished.timed_out || is_refusal(&finished.text) {
+            return finished;
+        }
+        thread::sleep(PAUSE * attempt);
+    }
+    run(name, command, limit)
 }
 
 /// The last `count` lines of `text`, indented.

@@ -8,7 +8,7 @@ use entrepot_tests::on_every_store;
 use entrepot_tests::registry::Setup;
 
 /// Short for a test, and long enough for a machine that is busy with other things.
-const SHORT: Duration = Duration::from_secs(2);
+const SHORT: Duration = Duration::from_secs(6);
 
 fn too_long_an_address_is_refused(setup: Setup) {
     let registry = setup.start();

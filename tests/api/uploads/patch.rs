@@ -1,8 +1,10 @@
 //! `PATCH` of an upload session: rows B4-B6, B11, B23, B37; reliability rows 28, 33 and 34.
 
+use std::time::{Duration, Instant};
+
 use entrepot_api::Failure;
 use entrepot_oci::Digest;
-use entrepot_tests::http::{Client, Response};
+use entrepot_tests::http::{Client, PATIENCE, Response};
 use entrepot_tests::on_every_store;
 use entrepot_tests::registry::Setup;
 use entrepot_tests::registry::content::{noise, with_digest};
@@ -246,14 +248,15 @@ fn what_arrived_before_the_client_left_is_kept(setup: Setup) {
 /// Where an upload stands once the server noticed that its client left. Nothing that arrived is promised
 /// beforehand, so anything up to all of it is right.
 fn standing(client: &Client, location: &str) -> (String, usize) {
-    for _ in 0..500 {
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
         let status = client.get(location).send().expect(204);
         let range = status.expect_header("Range");
         if range != "0-0" {
             let last: usize = range.strip_prefix("0-").unwrap().parse().unwrap();
             return (next(&status), last + 1);
         }
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(10));
     }
     panic!("nothing of what was sent is kept");
 }

@@ -184,8 +184,7 @@ fn a_short_body_nobody_needs_does_not_cost_the_connection() {
     let running = start();
     let mut client = running.connect();
 
-    client.write_head("POST /v2/a/blobs/uploads/\nContent-Length: 2");
-    client.write("{}");
+    client.write_with("POST /v2/a/blobs/uploads/\nContent-Length: 2", "{}");
     let opened = client.read(false);
     let after = client.send("GET /v2/");
 

@@ -92,7 +92,7 @@ fn every_request_is_observed_with_its_bytes() {
 fn a_client_that_does_not_read_its_answer_is_given_up() {
     let seen = Arc::new(Seen::default());
     let mut setup = Setup { observer: seen.clone(), ..Setup::default() };
-    setup.config.timeouts.idle = std::time::Duration::from_secs(1);
+    setup.config.timeouts.idle = std::time::Duration::from_secs(3);
     let running = setup.start();
     let digest = push_blob(&running, "a", &vec![7; 64 << 20]);
     let mut client = running.connect();

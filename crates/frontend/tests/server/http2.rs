@@ -149,7 +149,7 @@ fn a_flood_of_empty_frames_ends_the_connection() {
 #[test]
 fn a_connection_that_does_nothing_is_ended_even_if_it_answers_pings() {
     let mut setup = h2c();
-    setup.config.timeouts.idle = std::time::Duration::from_millis(300);
+    setup.config.timeouts.idle = std::time::Duration::from_secs(3);
     let running = setup.start();
 
     block_on(wait_for_the_end(running.address()));

@@ -14,7 +14,7 @@ use entrepot_driver_memory::MemoryDriver;
 use entrepot_frontend::{Address, Config, Handle, Listener, NoObserver, Observer, Server};
 
 /// How long a test waits for bytes before it fails; nothing is measured.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) struct Running {
     pub(crate) addresses: Vec<Address>,
@@ -137,9 +137,14 @@ impl<S: Read + Write> Client<S> {
 
     /// `request` is `METHOD path` and header lines, separated by newlines.
     pub(crate) fn write_head(&mut self, request: &str) {
+        self.write_with(request, "");
+    }
+
+    /// The same with the first of its body, sent at once.
+    pub(crate) fn write_with(&mut self, request: &str, body: &str) {
         let (line, headers) = request.split_once('\n').unwrap_or((request, ""));
         let headers: String = headers.lines().map(|line| format!("{}\r\n", line.trim())).collect();
-        self.write(format!("{line} HTTP/1.1\r\nHost: registry.test\r\n{headers}\r\n"));
+        self.write(format!("{line} HTTP/1.1\r\nHost: registry.test\r\n{headers}\r\n{body}"));
     }
 
     pub(crate) fn read(&mut self, head_only: bool) -> Response {

@@ -11,10 +11,11 @@ const ACCESS_KEY: &str = "entrepot";
 const SECRET_KEY: &str = "entrepot-secret";
 
 /// It takes a quoted ETag for another version, and the cases it breaks by itself: it completes an upload only
-/// with every part that was ever sent to it, and an overwrite that meets a conditional one at the same instant
-/// may be acknowledged and not applied. The registry does neither.
+/// with every part that was ever sent to it, one that arrives at that instant included, and an overwrite that
+/// meets a conditional one at the same instant may be acknowledged and not applied. The registry does neither.
 const HABITS: &str = "bare_etags=true&\
-    breaks=a_winner_of_compare_and_swap_is_not_lost_to_an_overwrite,exactly_the_named_parts_are_taken";
+    breaks=a_winner_of_compare_and_swap_is_not_lost_to_an_overwrite,exactly_the_named_parts_are_taken,\
+    late_parts_racing_with_completion_harm_nothing";
 
 /// Its gateway, or what is missing of it.
 pub(crate) fn program() -> PathBuf {

@@ -38,9 +38,9 @@ osd pool default pg num = 4
 osd pool default pgp num = 4
 memstore device bytes = 4294967296
 rgw data = $data/rgw
-client mount timeout = 60
-rados mon op timeout = 60
-rados osd op timeout = 60
+client mount timeout = 240
+rados mon op timeout = 240
+rados osd op timeout = 240
 END
 key() {
     ceph-authtool "$data/keyring" --gen-key --name "$1" --cap mon 'allow *' --cap osd 'allow *'
@@ -69,7 +69,7 @@ stop() {
 trap stop TERM
 # So that one that does not come back dies with us, and not after us.
 run() {
-    setpriv --pdeathsig KILL timeout 60 "$@"
+    setpriv --pdeathsig KILL timeout 300 "$@"
 }
 
 run ceph-mon --conf "$data/ceph.conf" --mkfs --id a --monmap "$data/monmap"
@@ -81,7 +81,7 @@ run radosgw-admin --conf "$data/ceph.conf" user create --uid entrepot --display-
     --access-key "$access" --secret-key "$secret"
 start radosgw --name client.admin --rgw-frontends "beast endpoint=127.0.0.1:$gateway"
 # Nothing but a signed request makes a bucket.
-run curl --silent --show-error --fail --retry 60 --retry-delay 1 --retry-all-errors --output /dev/null \
+run curl --silent --show-error --fail --retry 240 --retry-delay 1 --retry-all-errors --output /dev/null \
     --aws-sigv4 aws:amz:us-east-1:s3 --user "$access:$secret" \
     --header 'x-amz-content-sha256: UNSIGNED-PAYLOAD' --request PUT "http://127.0.0.1:$gateway/$bucket"
 touch "$data/ready"

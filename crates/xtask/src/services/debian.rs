@@ -43,7 +43,7 @@ pub(super) const STORES: Set = Set {
     programs: &["radosgw", "ceph-osd", "ceph-mon", "curl"],
 };
 
-const LIMIT: Duration = Duration::from_secs(900);
+const LIMIT: Duration = Duration::from_secs(1800);
 
 /// Installs what is missing, if there is an apt and the right to use it.
 pub(super) fn install(set: &Set) -> Vec<Installed> {
@@ -77,7 +77,7 @@ fn apt(packages: &[&str]) -> Result<(), String> {
     let update = command(&["update"]);
     let install = command(&[&["install", "--yes", "--no-install-recommends"], packages].concat());
     for (name, command) in [("apt-update", update), ("apt-install", install)] {
-        let finished = process::run(name, &command, LIMIT);
+        let finished = process::install(name, &command, LIMIT, |_| false);
         if !finished.succeeded {
             return Err(format!("{}; {by_hand}", last_line(&finished.text)));
         }

@@ -114,7 +114,7 @@ pub(super) const FURTHER_STORES: &[Tool] = &[Tool {
     may_be_refused: false,
 }];
 
-const LIMIT: Duration = Duration::from_secs(1200);
+const LIMIT: Duration = Duration::from_secs(2400);
 
 /// What a proxy says that does not serve a version, as opposed to one that cannot be reached.
 const REFUSALS: &[&str] = &["403 Forbidden", "404 Not Found", "410 Gone"];
@@ -129,12 +129,14 @@ impl Tool {
         if self.is_there() {
             return State::Ready;
         }
-        let finished =
-            self.prepare().map(|directory| process::run(&self.log(), &self.build(&directory), LIMIT));
+        let is_refused = |said: &str| self.may_be_refused && is_refusal(said);
+        let finished = self
+            .prepare()
+            .map(|directory| process::install(&self.log(), &self.build(&directory), LIMIT, is_refused));
         match finished {
             Err(error) => State::Failed(error.to_string()),
             Ok(finished) if finished.succeeded => self.stamp().write(self.version),
-            Ok(finished) if self.may_be_refused && is_refusal(&finished.text) => {
+            Ok(finished) if is_refused(&finished.text) => {
                 State::NotServed(format!("{}@{}: {}", self.module, self.version, last_line(&finished.text)))
             }
             Ok(finished) => State::Failed(last_line(&finished.text)),

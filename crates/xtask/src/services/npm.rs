@@ -20,7 +20,7 @@ pub(super) struct Tool {
 /// All of them.
 pub(super) const TOOLS: &[Tool] = &[Tool { program: "azurite-blob", package: "azurite", version: "3.37.0" }];
 
-const LIMIT: Duration = Duration::from_secs(600);
+const LIMIT: Duration = Duration::from_secs(1800);
 
 /// Installs what is missing or of another version.
 pub(super) fn install() -> Vec<Installed> {
@@ -45,7 +45,7 @@ impl Tool {
         if let Err(error) = fs::create_dir_all(&home) {
             return State::Failed(error.to_string());
         }
-        let finished = process::run(&format!("npm-{}", self.program), &self.npm(), LIMIT);
+        let finished = process::install(&format!("npm-{}", self.program), &self.npm(), LIMIT, |_| false);
         if !finished.succeeded {
             return State::Failed(last_line(&finished.text));
         }

@@ -21,7 +21,7 @@ pub(super) struct Tool {
 pub(super) const TOOLS: &[Tool] =
     &[Tool { program: "moto_server", package: "moto[server]", version: "5.2.5" }];
 
-const LIMIT: Duration = Duration::from_secs(600);
+const LIMIT: Duration = Duration::from_secs(1800);
 
 /// Installs what is missing or of another version.
 pub(super) fn install() -> Vec<Installed> {
@@ -43,7 +43,7 @@ impl Tool {
             return State::Ready;
         }
         for (step, command) in [("venv", self.environment()), ("pip", self.pip())] {
-            let finished = process::run(&format!("{step}-{}", self.program), &command, LIMIT);
+            let finished = process::install(&format!("{step}-{}", self.program), &command, LIMIT, |_| false);
             if !finished.succeeded {
                 return State::Failed(last_line(&finished.text));
             }

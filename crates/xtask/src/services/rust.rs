@@ -28,7 +28,7 @@ pub(super) const STORES: &[Tool] = &[Tool {
     flags: &["--no-default-features", "--features", "bundled-libs,sqlite"],
 }];
 
-const LIMIT: Duration = Duration::from_secs(1800);
+const LIMIT: Duration = Duration::from_secs(2700);
 
 /// Builds what is missing or of another version.
 pub(super) fn install(tools: &'static [Tool]) -> Vec<Installed> {
@@ -40,7 +40,8 @@ impl Tool {
         if self.is_there() {
             return State::Ready;
         }
-        let finished = process::run(&format!("cargo-install-{}", self.program), &self.build(), LIMIT);
+        let log = format!("cargo-install-{}", self.program);
+        let finished = process::install(&log, &self.build(), LIMIT, |_| false);
         if finished.succeeded { State::Ready } else { State::Failed(last_line(&finished.text)) }
     }
 

@@ -16,10 +16,15 @@ use super::{azurite, ceph, garage, go, python};
 use crate::process;
 use crate::workspace;
 
-const START_LIMIT: Duration = Duration::from_secs(120);
+/// For one start. Those of Ceph take a few seconds on a machine that does nothing else.
+const START_LIMIT: Duration = Duration::from_secs(300);
+/// A port that was free may be taken before the store listens on it.
+const STARTS: usize = 3;
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(50);
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+
+const ASKED_FOR_A_BUCKET: usize = 30;
 
 /// The bucket each of them has.
 pub(crate) const BUCKET: &str = "entrepot";
@@ -234,8 +239,12 @@ impl Store {
 
     /// Starts it with no data and waits until it takes requests.
     pub(crate) fn start(&self) -> Result<Running, String> {
-        let port = process::free_port()?;
-        self.start_at(workspace::target().join("xtask/stores").join(format!("{}-{port}", self.name)), port)
+        let stores = workspace::target().join("xtask/stores");
+        let start = || {
+            let port = process::free_port()?;
+            self.start_at(stores.join(format!("{}-{port}", self.name)), port)
+        };
+        (1..STARTS).find_map(|_| start().ok()).map_or_else(start, Ok)
     }
 
     /// The same in a directory of the caller's. It runs on the cores the caller runs on.
@@ -259,18 +268,26 @@ impl Store {
 
     fn make_bucket(&self, port: u16) -> Result<(), String> {
         let address = format!("http://127.0.0.1:{port}");
-        let made = match self.make_bucket {
-            Bucket::Directory | Bucket::None => return Ok(()),
-            Bucket::Put => agent().put(format!("{address}/{BUCKET}")).send_empty(),
-            Bucket::Json => agent()
-                .post(format!("{address}{GCS_BUCKETS}"))
-                .content_type("application/json")
-                .send(format!("{{\"name\": \"{BUCKET}\"}}")),
+        let make = || match self.make_bucket {
+            Bucket::Directory | Bucket::None => Ok(200),
+            Bucket::Put => status(agent().put(format!("{address}/{BUCKET}")).send_empty()),
+            Bucket::Json => status(
+                agent()
+                    .post(format!("{address}{GCS_BUCKETS}"))
+                    .content_type("application/json")
+                    .send(format!("{{\"name\": \"{BUCKET}\"}}")),
+            ),
         };
-        match made.map_err(|error| error.to_string()).map(|answer| answer.status().as_u16()) {
-            Ok(200) => Ok(()),
-            other => Err(format!("{}: no bucket: {other:?}", self.name)),
+        // The first request has a store load half of itself. One that was answered too late made the bucket.
+        let is_made = |made: &Result<u16, String>| matches!(made, Ok(200 | 409));
+        let mut made = make();
+        for _ in 1..ASKED_FOR_A_BUCKET {
+            if !is_made(&made) {
+                thread::sleep(Duration::from_secs(1));
+                made = make();
+            }
         }
+        if is_made(&made) { Ok(()) } else { Err(format!("{}: no bucket: {made:?}", self.name)) }
     }
 
     fn spawn(&self, home: &Path, port: u16) -> Result<Child, String> {
@@ -358,6 +375,10 @@ impl Drop for Running {
 
 fn log(home: &Path) -> PathBuf {
     home.join("log")
+}
+
+fn status(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<u16, String> {
+    answer.map(|answer| answer.status().as_u16()).map_err(|error| error.to_string())
 }
 
 fn agent() -> ureq::Agent {

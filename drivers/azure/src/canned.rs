@@ -14,8 +14,18 @@ pub(crate) struct Asked {
     pub(crate) method: String,
     /// With its slashes written out.
     pub(crate) path: String,
+    query: String,
     /// How often the same was asked for before.
     pub(crate) before: usize,
+}
+
+impl Asked {
+    /// A field of the query.
+    pub(crate) fn field(&self, name: &str) -> Option<String> {
+        let fields = self.query.split('&').filter_map(|field| field.split_once('='));
+        let (_, value) = fields.into_iter().find(|(field, _)| *field == name)?;
+        Some(percent_encoding::percent_decode_str(value).decode_utf8_lossy().into_owned())
+    }
 }
 
 /// An answer.
@@ -128,7 +138,7 @@ fn serve(stream: TcpStream, answer: &dyn Fn(&Asked) -> Reply, told: &Mutex<Vec<S
         *count += 1;
         *count - 1
     };
-    let asked = Asked { path, before, method };
+    let asked = Asked { path, before, method, query: query.to_owned() };
     let reply = answer(&asked);
     std::thread::sleep(reply.pause);
     let _ = (&stream).write_all(reply.text(asked.method != "HEAD").as_bytes());

@@ -108,7 +108,7 @@ async fn container(store: &Store) -> std::result::Result<Finding, Finding> {
 /// A key below the root that nobody else uses.
 fn probe_key() -> Result<Key> {
     let upload = crate::upload::begin(&"probe".parse().map_err(invalid)?)?;
-    format!("probe-{}", upload.id).parse().map_err(invalid)
+    format!("probe/inspect-{}", upload.id).parse().map_err(invalid)
 }
 
 fn invalid(error: entrepot_storage::key::InvalidKey) -> Error {

@@ -53,12 +53,15 @@
 //! there is none. It holds `rsct`, the type to answer with, covers no header, and ends with the key at the
 //! latest. Delegation keys are fetched when the first URL is wanted, live for three days and an hour from
 //! the beginning of the day (UTC) they are for, and are replaced in the background; while a valid one is held
-//! nobody waits. A day's key is used from one o'clock on, so that no clock that is late finds it not yet valid. All replicas ask for the same period, so the fields of a URL are the same on each of them.
+//! nobody waits. Without one a pull waits three seconds for a service that says nothing, and no other waits again
+//! before the service is asked anew, half a minute later: meanwhile the registry sends the blobs itself. A day's
+//! key is used from one o'clock on, so that no clock that is late finds it not yet valid. All replicas ask for
+//! the same period, so the fields of a URL are the same on each of them.
 //!
 //! # Uploads
 //!
 //! See the module `upload`. What Azure has no word for leaves blobs below `.entrepot/aborted/`: one empty
-//! mark for each aborted upload, cleared away after 30 days when uploads are listed. A block costs two looks
+//! mark for each aborted upload, cleared away after 30 days when uploads are listed, for four seconds each time. A block costs two looks
 //! beside it, made at the same time: at the blob, which exists once completed, and at the mark. Waiting
 //! blocks that nobody aborts vanish a week after the last one was written.
 //!

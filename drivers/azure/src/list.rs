@@ -19,11 +19,15 @@ use crate::upload::{MARKS, began_at, block_list, uploads_of};
 const PAGE: usize = 5000;
 /// Marks are kept this long: waiting blocks die after a week, and no writer is asleep for longer.
 const MARK_LIFE: Duration = Duration::from_secs(30 * 86_400);
-/// How many old marks one listing of uploads clears away.
+/// How many marks are looked at before the old ones of them are deleted.
 const MARKS_AT_ONCE: usize = 100;
+/// Deletes of marks in flight at once.
+const DELETES: usize = 16;
 
 /// How long one search for uploads goes on; a listing has fifteen seconds in all (`decorate::Timeouts`).
 const SEARCH: Duration = Duration::from_secs(8);
+/// How long old marks are cleared away before a search. What is left is the next listing's.
+const CLEARING: Duration = Duration::from_secs(4);
 /// Looks at blocks in flight at once.
 const LOOKUPS: usize = 16;
 
@@ -138,10 +142,8 @@ pub(crate) async fn list_uploads(
     start_after: Option<&str>,
     limit: usize,
 ) -> Result<Vec<UploadEntry>> {
-    if start_after.is_none()
-        && let Err(error) = clear_marks(store).await
-    {
-        tracing::warn!(%error, "marks of aborted uploads could not be cleared away");
+    if start_after.is_none() {
+        clear_marks_within(CLEARING, store).await;
     }
     search_within(SEARCH, store, prefix, start_after, limit).await
 }
@@ -250,31 +252,61 @@ async fn waiting(store: &Store, key: Key) -> Result<(Key, Vec<UploadEntry>)> {
     Ok((key, entries))
 }
 
-/// Deletes marks that have outlived every block and writer they could be for. Their names begin with the
-/// time of the upload, so the oldest come first.
+/// A listing goes on whatever becomes of the marks.
+async fn clear_marks_within(time: Duration, store: &Store) {
+    match tokio::time::timeout(time, clear_marks(store)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "marks of aborted uploads could not be cleared away"),
+        Err(_) => {
+            tracing::info!(store = store.place, "old marks are left for the next listing to clear away")
+        }
+    }
+}
+
+/// Deletes marks that have outlived every block and writer they could be for. Their names begin with the time
+/// of the upload, so the oldest uploads come first, but a mark is as old as the abort: an old one may follow a
+/// young one. None follows an upload that began within the life of a mark.
 async fn clear_marks(store: &Store) -> Result<()> {
-    let prefix = format!("{}{MARKS}", store.root);
+    let (prefix, now) = (format!("{}{MARKS}", store.root), SystemTime::now());
     let mut walk =
         Walk { prefix: prefix.clone(), start: None, marker: None, page: MARKS_AT_ONCE, uncommitted: false };
-    let is_old = |item: &BlobItem| {
-        let marked = item.properties.as_ref().and_then(|properties| properties.last_modified);
-        let age = marked.map(|at| SystemTime::now().duration_since(at.into()).unwrap_or_default());
-        age.is_some_and(|age| age > MARK_LIFE)
-    };
-    let old: Vec<_> =
-        walk.next(store).await?.into_iter().filter(is_old).filter_map(|item| item.name).collect();
-    let deletes = stream::iter(old).map(async |name| store.container.blob_client(&name).delete(None).await);
-    deletes.buffer_unordered(8).try_for_each(async |_| Ok(())).await.map_err(|error| error::meaning(&error))
+    let is_old = |at: SystemTime| now.duration_since(at).is_ok_and(|age| age > MARK_LIFE);
+    loop {
+        let marks = walk.next(store).await?;
+        let last = marks.last().and_then(|mark| began_at(mark.name.as_deref()?.strip_prefix(&prefix)?));
+        let dated = marks.into_iter().filter_map(|mark| Some((mark.name?, mark.properties?.last_modified?)));
+        let old = dated.filter(|(_, marked)| is_old((*marked).into())).map(|(name, _)| name);
+        delete_marks(store, old.collect()).await?;
+        if walk.marker.is_none() || last.is_some_and(|began| !is_old(began)) {
+            return Ok(());
+        }
+    }
+}
+
+async fn delete_marks(store: &Store, names: Vec<String>) -> Result<()> {
+    let deletes = stream::iter(names).map(async |name| {
+        match store.container.blob_client(&name).delete(None).await {
+            // Another replica clears too.
+            Err(error) if error::code(&error) == Some("BlobNotFound") => Ok(()),
+            outcome => outcome.map(|_| ()).map_err(|error| error::meaning(&error)),
+        }
+    });
+    deletes.buffer_unordered(DELETES).try_collect().await
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Bound;
+    use std::sync::Arc;
+
+    use azure_core::time::to_rfc7231;
+
     use super::*;
     use crate::canned::{Asked, Canned, Reply};
 
-    const TIME: Duration = Duration::from_secs(2);
+    const TIME: Duration = Duration::from_secs(6);
     /// Longer than a search goes on.
-    const TOO_LONG: Duration = Duration::from_secs(8);
+    const TOO_LONG: Duration = Duration::from_secs(60);
 
     fn keys(numbers: std::ops::Range<usize>) -> Vec<String> {
         numbers.map(|number| format!("data/{number:03}")).collect()
@@ -355,9 +387,103 @@ mod tests {
         let account = account("data/999", true);
         let store = account.store();
 
-        let entries = search_within(TIME, &store, "data/", Some("data/004"), 7).await.unwrap();
+        let entries = search_within(TOO_LONG, &store, "data/", Some("data/004"), 7).await.unwrap();
 
         assert_eq!(names(&entries), keys(5..12));
+    }
+
+    /// Marks by name, with when they were left.
+    type Marks = Arc<Mutex<BTreeMap<String, SystemTime>>>;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    /// The mark of an upload that began and was aborted so many days ago.
+    fn mark(number: usize, began: u32, aborted: u32) -> (String, SystemTime) {
+        let now = SystemTime::now();
+        let began = (now - began * DAY).duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        (format!("{MARKS}{began:08x}{number:016x}"), now - aborted * DAY)
+    }
+
+    /// An account that holds these marks and lists them in pages. One of them is slow to go at first.
+    fn marked(marks: &Marks, slow: Option<String>) -> Canned {
+        let marks = Arc::clone(marks);
+        Canned::start(move |asked: &Asked| {
+            let mut marks = marks.lock().unwrap();
+            match asked.path.split_once("/images/") {
+                Some((_, name)) if asked.before == 0 && slow.as_deref() == Some(name) => {
+                    Reply::refusal(503, "ServerBusy").after(TOO_LONG)
+                }
+                Some((_, name)) if marks.remove(name).is_some() => Reply::new(202),
+                Some(_) => Reply::refusal(404, "BlobNotFound"),
+                None => page_of_marks(&marks, asked),
+            }
+        })
+    }
+
+    fn page_of_marks(marks: &BTreeMap<String, SystemTime>, asked: &Asked) -> Reply {
+        let after = asked.field("marker").map_or(Bound::Unbounded, Bound::Excluded);
+        let limit = asked.field("maxresults").and_then(|limit| limit.parse().ok()).unwrap_or(PAGE);
+        let mut behind = marks.range::<String, _>((after, Bound::Unbounded));
+        let page: Vec<_> = behind.by_ref().take(limit).collect();
+        let next = behind.next().and(page.last()).map(|(name, _)| name.as_str()).unwrap_or_default();
+        let blob = |(name, marked): &(&String, &SystemTime)| {
+            let marked = to_rfc7231(&(**marked).into());
+            format!(
+                "<Blob><Name>{name}</Name><Properties><Last-Modified>{marked}</Last-Modified></Properties></Blob>"
+            )
+        };
+        let blobs: String = page.iter().map(blob).collect();
+        Reply::xml(format!(
+            "<EnumerationResults><Blobs>{blobs}</Blobs><NextMarker>{next}</NextMarker></EnumerationResults>"
+        ))
+    }
+
+    /// A hundred at most went with each listing, and a registry left more a day.
+    #[tokio::test]
+    async fn all_old_marks_are_cleared_and_the_young_ones_stay() {
+        let young =
+            (0..5).map(|number| mark(number, 31, 29)).chain((0..120).map(|number| mark(number, 1, 1)));
+        let young: BTreeMap<_, _> = young.collect();
+        let old =
+            (0..50).map(|number| mark(number, 40, 40)).chain((10..210).map(|number| mark(number, 31, 31)));
+        let marks: Marks = Arc::new(Mutex::new(old.collect()));
+        marks.lock().unwrap().extend(young.clone());
+        let account = marked(&marks, None);
+
+        clear_marks_within(TOO_LONG, &account.store()).await;
+
+        assert_eq!(*marks.lock().unwrap(), young);
+        let listed = account.asked().iter().filter(|path| path.ends_with("/images")).count();
+        assert_eq!(listed, 3, "what lies behind the first young upload is not looked at");
+    }
+
+    #[tokio::test]
+    async fn clearing_ends_in_time_and_goes_on_with_the_next_listing() {
+        let marks: BTreeMap<_, _> = (0..250).map(|number| mark(number, 40, 40)).collect();
+        let slow = marks.keys().nth(5).cloned();
+        let marks: Marks = Arc::new(Mutex::new(marks));
+        let account = marked(&marks, slow);
+
+        clear_marks_within(TIME, &account.store()).await;
+        let left = marks.lock().unwrap().len();
+        clear_marks_within(TOO_LONG, &account.store()).await;
+
+        // A whole page lies behind the one that was waited for, and what went beside it is gone.
+        assert!((150..250).contains(&left), "{left}");
+        assert!(marks.lock().unwrap().is_empty());
+    }
+
+    /// Whoever found a mark gone gave up all the others.
+    #[tokio::test]
+    async fn marks_that_another_replica_cleared_are_no_failure() {
+        let marks: Marks = Arc::new(Mutex::new((0..150).map(|number| mark(number, 40, 40)).collect()));
+        let account = marked(&marks, None);
+        let store = account.store();
+
+        let (one, other) = tokio::join!(clear_marks(&store), clear_marks(&store));
+
+        assert!(one.is_ok() && other.is_ok(), "{one:?} {other:?}");
+        assert!(marks.lock().unwrap().is_empty());
     }
 
     #[test]

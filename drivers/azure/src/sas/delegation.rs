@@ -1,5 +1,9 @@
 //! User delegation keys: what signs URLs where we have no account key, fetched ahead and held.
 //!
+//! The service is asked beside the calls, one question at a time: a call that is dropped does not end it, and
+//! what comes of it is known to all. Who has no key waits for the answer no longer than a pull can bear, since
+//! the registry sends the blob itself without one.
+//!
 //! A key is asked for by its period, and periods are days: all replicas ask for the same one. Azure does
 //! not promise that two askers with one identity get one key for one period. It keeps no keys, so the value
 //! has to follow from identity and period, and Azurite's does; still, on Azure it is not verified.
@@ -13,6 +17,8 @@ use azure_core::http::XmlFormat;
 use azure_storage_blob::BlobServiceClient;
 use azure_storage_blob::models::KeyInfo;
 use entrepot_storage::{Error, ErrorKind, Result};
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::instant;
 use crate::error::{self, NAME};
@@ -29,8 +35,13 @@ const LIFE: Duration = Duration::from_secs(3 * 86_400 + SKEW.as_secs());
 pub(crate) const LONGEST: Duration = Duration::from_secs(2 * 86_400);
 /// A key that ends sooner signs nothing any more.
 const MARGIN: Duration = Duration::from_secs(3600);
-/// How long a refusal holds for those who wait for a key: each of them asking again, one after the other,
-/// would hold up every pull.
+/// How long a pull waits for a key, counted from the question: who comes late to a service that says nothing
+/// does not wait again.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How long the service is given. Its key is still good for the pulls that follow.
+const LONGEST_QUESTION: Duration = Duration::from_secs(30);
+/// How long a refusal, or silence, holds for those who want a key: each of them asking again, one after the
+/// other, would hold up every pull.
 const REFUSAL: Duration = Duration::from_secs(5);
 /// How long a failed renewal waits for the next: a valid key is held meanwhile.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -58,17 +69,61 @@ impl fmt::Debug for DelegationKey {
 pub(crate) struct Delegations {
     service: BlobServiceClient,
     held: Mutex<Held>,
-    /// Held by whoever asks the service, so that only one does.
-    asking: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
 struct Held {
     /// With the day each is for. At most two.
     keys: Vec<(SystemTime, Arc<DelegationKey>)>,
-    asked_at: Option<SystemTime>,
-    /// When the service last refused, and how.
-    refused: Option<(SystemTime, ErrorKind)>,
+    asked: Option<Question>,
+    refused: Option<Refusal>,
+}
+
+/// When the service was asked, and what ends with the question.
+type Question = (Instant, watch::Receiver<()>);
+
+/// When the service last refused, and how.
+struct Refusal {
+    at: Instant,
+    kind: ErrorKind,
+    why: String,
+}
+
+impl Refusal {
+    fn of(error: &Error) -> Self {
+        let why = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+        Self { at: Instant::now(), kind: error.kind(), why }
+    }
+}
+
+impl Held {
+    /// The key for `day`, and any that is still good at `at`.
+    fn good(
+        &self,
+        day: SystemTime,
+        at: SystemTime,
+    ) -> (Option<Arc<DelegationKey>>, Option<Arc<DelegationKey>>) {
+        let mut good = self.keys.iter().filter(|(_, key)| key.expires_at > at + MARGIN);
+        let exact = good.clone().find(|(of, _)| *of == day).map(|(_, key)| Arc::clone(key));
+        (exact, good.next_back().map(|(_, key)| Arc::clone(key)))
+    }
+
+    /// The question that is still open, where one is.
+    fn open_question(&self) -> Option<Question> {
+        self.asked.clone().filter(|(_, question)| question.has_changed().is_ok())
+    }
+
+    fn refused_within(&self, time: Duration) -> Option<&Refusal> {
+        self.refused.as_ref().filter(|refusal| refusal.at.elapsed() < time)
+    }
+
+    fn keep(&mut self, day: SystemTime, key: DelegationKey) {
+        self.keys.retain(|(of, _)| *of != day);
+        self.keys.push((day, Arc::new(key)));
+        self.keys.sort_by_key(|(of, _)| *of);
+        let surplus = self.keys.len().saturating_sub(2);
+        self.keys.drain(..surplus);
+    }
 }
 
 impl fmt::Debug for Delegations {
@@ -79,7 +134,7 @@ impl fmt::Debug for Delegations {
 
 impl Delegations {
     pub(crate) fn new(service: BlobServiceClient) -> Self {
-        Self { service, held: Mutex::default(), asking: tokio::sync::Mutex::default() }
+        Self { service, held: Mutex::default() }
     }
 
     /// The key for the day of `signed_at`, or another that is valid while that one is fetched in the
@@ -87,73 +142,74 @@ impl Delegations {
     pub(crate) async fn key(self: &Arc<Self>, signed_at: SystemTime) -> Result<Arc<DelegationKey>> {
         let now = SystemTime::now();
         let day = day_for(signed_at, now);
-        let (exact, other) = self.look(day, signed_at.max(now));
-        match (exact, other) {
+        let (since, mut question) = match self.at_once(day, signed_at.max(now))? {
+            Ok(key) => return Ok(key),
+            Err(question) => question,
+        };
+        // The error that ends the wait is the question's end.
+        let waited = tokio::time::timeout_at(since + PATIENCE, question.changed()).await;
+        let held = self.held();
+        let (exact, other) = held.good(day, now);
+        match (exact.or(other), &held.refused) {
             (Some(key), _) => Ok(key),
-            (None, Some(key)) => {
-                self.renew(day, now);
-                Ok(key)
+            (None, Some(refusal)) if waited.is_ok() => {
+                Err(Error::new(NAME, refusal.kind).because(refusal.why.clone()))
             }
-            (None, None) => self.fetch(day).await,
+            (None, _) => Err(silent(PATIENCE)),
         }
     }
 
-    /// The key for `day`, and any that is still good at `at`.
-    fn look(
-        &self,
+    /// The key that is there at once, or the question to wait for.
+    fn at_once(
+        self: &Arc<Self>,
         day: SystemTime,
         at: SystemTime,
-    ) -> (Option<Arc<DelegationKey>>, Option<Arc<DelegationKey>>) {
-        let held = self.held();
-        let mut good = held.keys.iter().filter(|(_, key)| key.expires_at > at + MARGIN);
-        let exact = good.clone().find(|(of, _)| *of == day).map(|(_, key)| Arc::clone(key));
-        (exact, good.next_back().map(|(_, key)| Arc::clone(key)))
-    }
-
-    /// Fetches the key for `day` without anybody waiting for it.
-    fn renew(self: &Arc<Self>, day: SystemTime, now: SystemTime) {
-        let is_pausing = |asked: SystemTime| now.duration_since(asked).is_ok_and(|since| since < PAUSE);
-        {
-            let mut held = self.held();
-            if held.asked_at.is_some_and(is_pausing) {
-                return;
-            }
-            held.asked_at = Some(now);
-        }
-        let this = Arc::clone(self);
-        tokio::spawn(async move {
-            if let Err(error) = this.fetch(day).await {
-                tracing::warn!(%error, "the key that signs URLs could not be renewed; the present one goes on");
-            }
-        });
-    }
-
-    async fn fetch(&self, day: SystemTime) -> Result<Arc<DelegationKey>> {
-        let _asking = self.asking.lock().await;
-        // Somebody else may have been quicker while we waited.
-        if let (Some(key), _) = self.look(day, SystemTime::now()) {
-            return Ok(key);
-        }
-        self.repeat_refusal()?;
-        let asked = self.ask(day).await;
+    ) -> Result<std::result::Result<Arc<DelegationKey>, Question>> {
         let mut held = self.held();
-        held.refused = asked.as_ref().err().map(|error| (SystemTime::now(), error.kind()));
-        let key = Arc::new(asked?);
-        held.keys.retain(|(of, _)| *of != day);
-        held.keys.push((day, Arc::clone(&key)));
-        held.keys.sort_by_key(|(of, _)| *of);
-        let surplus = held.keys.len().saturating_sub(2);
-        held.keys.drain(..surplus);
-        Ok(key)
+        match held.good(day, at) {
+            (Some(key), _) => Ok(Ok(key)),
+            (None, Some(key)) => {
+                if held.refused_within(PAUSE).is_none() && held.open_question().is_none() {
+                    held.asked = Some(self.ask_beside(day));
+                }
+                Ok(Ok(key))
+            }
+            (None, None) => {
+                if let Some(Refusal { kind, why, .. }) = held.refused_within(REFUSAL) {
+                    let again = format!("no key to sign URLs with was given a moment ago: {why}");
+                    return Err(Error::new(NAME, *kind).because(again));
+                }
+                let question = held.open_question().unwrap_or_else(|| self.ask_beside(day));
+                held.asked = Some(question.clone());
+                Ok(Err(question))
+            }
+        }
     }
 
-    /// Fails as the service did a moment ago.
-    fn repeat_refusal(&self) -> Result<()> {
-        match self.held().refused {
-            Some((at, kind)) if at.elapsed().is_ok_and(|since| since < REFUSAL) => {
-                Err(Error::new(NAME, kind).because("no key to sign URLs with was given a moment ago"))
+    fn ask_beside(self: &Arc<Self>, day: SystemTime) -> Question {
+        let this = Arc::clone(self);
+        let (open, question) = watch::channel(());
+        tokio::spawn(async move {
+            let answer = tokio::time::timeout(LONGEST_QUESTION, this.ask(day)).await;
+            this.learn(day, answer.unwrap_or_else(|_| Err(silent(LONGEST_QUESTION))));
+            drop(open);
+        });
+        (Instant::now(), question)
+    }
+
+    fn learn(&self, day: SystemTime, answer: Result<DelegationKey>) {
+        let mut held = self.held();
+        match answer {
+            Ok(key) => {
+                held.refused = None;
+                held.keep(day, key);
             }
-            _ => Ok(()),
+            Err(error) => {
+                if held.good(day, SystemTime::now()).1.is_some() {
+                    tracing::warn!(%error, "the key that signs URLs could not be renewed; the present one goes on");
+                }
+                held.refused = Some(Refusal::of(&error));
+            }
         }
     }
 
@@ -188,6 +244,12 @@ impl Delegations {
     }
 }
 
+/// Nothing but time makes it better, so nobody is to try again at once.
+fn silent(time: Duration) -> Error {
+    Error::new(NAME, ErrorKind::Backend { retryable: false })
+        .because(format!("no good key to sign URLs with within {time:?}"))
+}
+
 /// The day whose key signs a URL, the same on every replica.
 fn day_for(signed_at: SystemTime, now: SystemTime) -> SystemTime {
     let day = day_of(signed_at.min(now));
@@ -204,9 +266,169 @@ fn day_of(at: SystemTime) -> SystemTime {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use async_trait::async_trait;
+    use azure_core::http::headers::Headers;
+    use azure_core::http::{
+        AsyncRawResponse, ClientOptions, HttpClient, Request, RetryOptions, StatusCode, Transport,
+    };
+    use azure_storage_blob::BlobServiceClientOptions;
+
     use super::*;
 
     const HOUR: u64 = 3600;
+
+    /// A service that does as it is told, and counts.
+    #[derive(Debug)]
+    struct Service {
+        asked: AtomicUsize,
+        mood: Mutex<Mood>,
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Mood {
+        Hangs,
+        Refuses,
+        /// Gives a key after this time.
+        Gives(Duration),
+    }
+
+    #[async_trait]
+    impl HttpClient for Service {
+        async fn execute_request(&self, _: &Request) -> azure_core::Result<AsyncRawResponse> {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            let mood = *self.mood.lock().unwrap();
+            let answer =
+                |status, body: String| Ok(AsyncRawResponse::from_bytes(status, Headers::new(), body));
+            match mood {
+                Mood::Hangs => std::future::pending().await,
+                Mood::Refuses => answer(StatusCode::Forbidden, String::new()),
+                Mood::Gives(pause) => {
+                    tokio::time::sleep(pause).await;
+                    answer(StatusCode::Ok, lent())
+                }
+            }
+        }
+    }
+
+    impl Service {
+        fn becomes(&self, mood: Mood) {
+            *self.mood.lock().unwrap() = mood;
+        }
+
+        fn asked(&self) -> usize {
+            self.asked.load(Ordering::SeqCst)
+        }
+    }
+
+    /// A key of today, as the service writes it.
+    fn lent() -> String {
+        let day = day_of(SystemTime::now());
+        let (start, end) = (instant(day), instant(day + LIFE));
+        format!(
+            "<UserDelegationKey><SignedOid>oid</SignedOid><SignedTid>tid</SignedTid><SignedStart>{start}</SignedStart>\
+             <SignedExpiry>{end}</SignedExpiry><SignedService>b</SignedService><SignedVersion>2026-04-06</SignedVersion>\
+             <Value>a2V5</Value></UserDelegationKey>"
+        )
+    }
+
+    fn lender(mood: Mood) -> (Arc<Service>, Arc<Delegations>) {
+        let service = Arc::new(Service { asked: AtomicUsize::default(), mood: mood.into() });
+        let client_options = ClientOptions {
+            transport: Some(Transport::new(Arc::clone(&service) as _)),
+            retry: RetryOptions::none(),
+            ..ClientOptions::default()
+        };
+        let options = BlobServiceClientOptions { client_options, ..Default::default() };
+        let url = "https://example.blob.core.windows.net".parse().unwrap();
+        let client = BlobServiceClient::new(url, None, Some(options)).unwrap();
+        (service, Arc::new(Delegations::new(client)))
+    }
+
+    async fn key(lender: &Arc<Delegations>) -> Result<Arc<DelegationKey>> {
+        lender.key(SystemTime::now()).await
+    }
+
+    /// Each pull waited for as long as it was allowed to, and three times, since nobody remembered.
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_service_is_waited_for_once_and_in_seconds() {
+        let (service, lender) = lender(Mood::Hangs);
+        let began = Instant::now();
+
+        let all = futures_util::future::join_all((0..10).map(|_| key(&lender))).await;
+        let late = key(&lender).await.unwrap_err();
+
+        assert_eq!(began.elapsed(), PATIENCE);
+        assert!(all.iter().all(std::result::Result::is_err));
+        assert!(!late.is_retryable(), "{late}");
+        assert_eq!(service.asked(), 1);
+        tokio::time::sleep(LONGEST_QUESTION - PATIENCE + Duration::from_millis(1)).await;
+        let ended = key(&lender).await.unwrap_err();
+        assert!(ended.to_string().contains("a moment ago"), "silence is a refusal: {ended}");
+        assert_eq!(service.asked(), 1);
+        service.becomes(Mood::Gives(Duration::ZERO));
+        tokio::time::sleep(REFUSAL).await;
+        assert!(key(&lender).await.is_ok(), "it is asked again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_is_dropped_does_not_end_the_question() {
+        let (service, lender) = lender(Mood::Gives(Duration::from_secs(2)));
+
+        let dropped = tokio::time::timeout(Duration::from_secs(1), key(&lender)).await;
+        let began = Instant::now();
+        let next = key(&lender).await;
+
+        assert!(dropped.is_err());
+        assert!(next.is_ok(), "{next:?}");
+        assert_eq!(began.elapsed(), Duration::from_secs(1), "it had been asked for");
+        assert_eq!(service.asked(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_that_comes_late_signs_what_follows() {
+        let (service, lender) = lender(Mood::Gives(2 * PATIENCE));
+        key(&lender).await.unwrap_err();
+
+        tokio::time::sleep(PATIENCE + Duration::from_millis(1)).await;
+
+        assert!(key(&lender).await.is_ok());
+        assert_eq!(service.asked(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_holds_for_those_who_come_after_it() {
+        let (service, lender) = lender(Mood::Refuses);
+
+        let first = key(&lender).await.unwrap_err();
+        let second = key(&lender).await.unwrap_err();
+
+        assert_eq!(first.kind(), second.kind());
+        assert!(first.to_string().contains("403") && second.to_string().contains("a moment ago"), "{second}");
+        assert_eq!(service.asked(), 1);
+        tokio::time::advance(REFUSAL).await;
+        key(&lender).await.unwrap_err();
+        assert_eq!(service.asked(), 2);
+    }
+
+    /// A good key of yesterday's, and a service that says nothing about today's.
+    #[tokio::test(start_paused = true)]
+    async fn a_renewal_that_is_not_answered_holds_up_nobody() {
+        let (service, lender) = lender(Mood::Gives(Duration::ZERO));
+        let held = key(&lender).await.unwrap();
+        lender.held().keys[0].0 -= DAY;
+        service.becomes(Mood::Hangs);
+        let began = Instant::now();
+
+        for _ in 0..100 {
+            assert!(Arc::ptr_eq(&key(&lender).await.unwrap(), &held));
+            tokio::task::yield_now().await;
+        }
+
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        assert_eq!(service.asked(), 2, "one question is open at a time");
+    }
 
     fn at(hours: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(20_000 * DAY.as_secs() + hours * HOUR)

@@ -8,10 +8,15 @@ use entrepot_storage::conformance::Subject;
 
 pub(crate) const KEYED: &str = "ENTREPOT_TEST_AZURE";
 
+/// What a variable says, where it says anything.
+pub(crate) fn read(variable: &str) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "a test, not the registry")]
+    std::env::var(variable).ok().filter(|value| !value.is_empty())
+}
+
 /// What `variable` says; says so where it says nothing.
 pub(crate) fn variable(variable: &str) -> Option<String> {
-    #[expect(clippy::disallowed_methods, reason = "a test, not the registry")]
-    let value = std::env::var(variable).ok().filter(|value| !value.is_empty());
+    let value = read(variable);
     if value.is_none() {
         #[expect(clippy::print_stdout, reason = "a skipped test is told on its own output")]
         {
@@ -22,9 +27,7 @@ pub(crate) fn variable(variable: &str) -> Option<String> {
 }
 
 pub(crate) fn container() -> String {
-    #[expect(clippy::disallowed_methods, reason = "a test, not the registry")]
-    let named = std::env::var("ENTREPOT_TEST_AZURE_CONTAINER").ok();
-    named.unwrap_or_else(|| "entrepot-test".to_owned())
+    read("ENTREPOT_TEST_AZURE_CONTAINER").unwrap_or_else(|| "entrepot-test".to_owned())
 }
 
 /// The account as its key opens it.

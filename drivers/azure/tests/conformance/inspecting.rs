@@ -5,7 +5,7 @@ use entrepot_storage::{Finding, Inspection, Severity, StorageDriver as _};
 
 use crate::{account, tokens};
 
-fn faults(findings: &[Finding]) -> Vec<&Finding> {
+pub(crate) fn faults(findings: &[Finding]) -> Vec<&Finding> {
     findings.iter().filter(|finding| finding.severity == Severity::Fault).collect()
 }
 
@@ -18,7 +18,7 @@ async fn a_sound_container_has_no_faults_and_nothing_is_left_in_it() {
 
     assert!(faults(&findings).is_empty(), "{findings:?}");
     assert!(findings.iter().any(|finding| finding.subject == "compare and swap"));
-    assert!(driver.list("probe-", None, 10).await.unwrap().objects.is_empty());
+    assert!(driver.list("probe/", None, 10).await.unwrap().objects.is_empty());
 }
 
 #[tokio::test]

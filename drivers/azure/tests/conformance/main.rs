@@ -5,6 +5,8 @@
 //! - `ENTREPOT_TEST_AZURE`: a connection string with an account key.
 //! - `ENTREPOT_TEST_AZURE_OAUTH`: the same of a store on https that takes the tests' own unsigned tokens
 //!   (`azurite-blob --oauth basic --cert … --key …`).
+//! - `ENTREPOT_TEST_AZURE_ACCOUNT`: the name of an account that the tests open as the surroundings say, by the
+//!   variables of Azure's libraries; its container has to be there.
 //! - `ENTREPOT_TEST_AZURE_CONTAINER`: where all of it happens, default `entrepot-test`; created if missing.
 
 mod account;
@@ -12,6 +14,7 @@ mod failing;
 mod inspecting;
 mod presigned;
 mod secrets;
+mod surroundings;
 mod tokens;
 
 mod plain {

@@ -62,7 +62,11 @@ async fn log_of(driver: &AzureDriver) -> String {
         .with_writer(log.clone())
         .with_ansi(false)
         .finish();
-    let guard = tracing::subscriber::set_default(subscriber);
+    // Of one subscriber alone the library asks whichever thread comes by an event first whether it is wanted, and
+    // believes it for all of them: other tests' threads have none. Of two it asks both.
+    let subscriber = tracing::Dispatch::new(subscriber);
+    let _other = tracing::Dispatch::new(tracing_subscriber::registry());
+    let guard = tracing::dispatcher::set_default(&subscriber);
     use_it_all(driver, &log).await;
     drop(guard);
     let text = log.text();

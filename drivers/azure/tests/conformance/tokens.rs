@@ -76,12 +76,16 @@ entrepot_storage::conformance_tests!(store);
 #[tokio::test]
 async fn a_delegated_signature_is_read_by_a_client_without_credentials() {
     let Some(config) = config() else { return };
-    let url = signed(&open(&config).await, &options()).await;
+
+    delegated_signatures_are_read_as_they_are(&open(&config).await).await;
+}
+
+pub(crate) async fn delegated_signatures_are_read_as_they_are(driver: &AzureDriver) {
+    let url = signed(driver, &options()).await;
 
     assert_eq!(fetch(&url, None).0, 200);
     assert_eq!(fetch(&url, Some("bytes=6-9")).0, 206);
-    for (from, to) in
-        [("presigned/", "another/"), ("sp=r", "sp=rw"), ("skoid=1", "skoid=2"), ("se=2", "se=3")]
+    for (from, to) in [("presigned/", "another/"), ("sp=r", "sp=rw"), ("skoid=", "skoid=0"), ("se=2", "se=3")]
     {
         let changed = url.replacen(from, to, 1);
         assert_ne!(changed, url);
@@ -92,11 +96,15 @@ async fn a_delegated_signature_is_read_by_a_client_without_credentials() {
 #[tokio::test]
 async fn two_replicas_sign_alike_with_keys_delegated_to_each() {
     let Some(config) = config() else { return };
-    let (one, other) = (open(&config).await, open(&config).await);
+
+    two_sign_alike(&open(&config).await, &open(&config).await).await;
+}
+
+pub(crate) async fn two_sign_alike(one: &AzureDriver, other: &AzureDriver) {
     let options = options();
 
-    let first = one.presign_get(&key(), &options).await.unwrap();
-    let second = other.presign_get(&key(), &options).await.unwrap();
+    let first = one.presign_get(&key(), &options).await.expect("it signs");
+    let second = other.presign_get(&key(), &options).await.expect("it signs");
 
     assert_eq!(first, second);
 }
@@ -129,14 +137,23 @@ async fn a_token_for_somebody_else_is_refused_and_not_not_found() {
 #[tokio::test]
 async fn a_refused_key_is_not_asked_for_by_everybody_who_waits() {
     let Some(config) = config() else { return };
-    let stranger = Arc::new(Issuer { audience: "https://example.com" });
-    let driver = AzureDriver::open_as(&config, stranger).unwrap();
+    let refused = async || {
+        let stranger = Arc::new(Issuer { audience: "https://example.com" });
+        let driver = AzureDriver::open_as(&config, stranger).unwrap();
+        let first = driver.presign_get(&key(), &options()).await.unwrap_err();
+        let second = driver.presign_get(&key(), &options()).await.unwrap_err();
+        assert_eq!(first.kind(), second.kind());
+        second.to_string()
+    };
 
-    let first = driver.presign_get(&key(), &options()).await.unwrap_err();
-    let second = driver.presign_get(&key(), &options()).await.unwrap_err();
-
-    assert_eq!(first.kind(), second.kind());
-    assert!(second.to_string().contains("a moment ago"), "{second}");
+    // A refusal is remembered for seconds, which a machine may stop for.
+    let mut told = refused().await;
+    for _ in 0..2 {
+        if !told.contains("a moment ago") {
+            told = refused().await;
+        }
+    }
+    assert!(told.contains("a moment ago"), "{told}");
 }
 
 #[test]

@@ -37,7 +37,7 @@ pub(crate) async fn inspect(driver: &GcsDriver, allowed: Inspection) -> Vec<Find
     if allowed.redirects {
         signing(driver, &probe, &mut findings).await;
     }
-    settings(driver, &mut findings).await;
+    settings(driver, allowed.days_of_rest(), &mut findings).await;
     findings
 }
 
@@ -168,13 +168,13 @@ async fn signing(driver: &GcsDriver, probe: &Key, findings: &mut Vec<Finding>) {
 }
 
 /// <https://cloud.google.com/storage/docs/json_api/v1/buckets#resource>
-async fn settings(driver: &GcsDriver, findings: &mut Vec<Finding>) {
+async fn settings(driver: &GcsDriver, rest: u64, findings: &mut Vec<Finding>) {
     const FIELDS: &str = "lifecycle,softDeletePolicy,versioning,retentionPolicy,iamConfiguration,location,storageClass,billing";
     let client = &driver.client;
     let url = format!("{}?fields={FIELDS}", client.json_url());
     match client.call(Request::new(Method::GET, url), client.timeouts.call).await {
         Ok(Ok(answer)) => match serde_json::from_slice(&answer.body) {
-            Ok(bucket) => judge(&bucket, &client.root, findings),
+            Ok(bucket) => judge(&bucket, &client.root, rest, findings),
             Err(error) => findings.push(not_read(&error.to_string())),
         },
         Ok(Err(refusal)) => findings.push(not_read(&refusal.to_string())),
@@ -193,9 +193,9 @@ fn not_read(why: &str) -> Finding {
     )
 }
 
-fn judge(bucket: &Value, root: &str, findings: &mut Vec<Finding>) {
+fn judge(bucket: &Value, root: &str, rest: u64, findings: &mut Vec<Finding>) {
     let rules = bucket["lifecycle"]["rule"].as_array().map_or(&[][..], Vec::as_slice);
-    findings.extend(rules.iter().filter_map(|rule| lifecycle(rule, root)));
+    findings.extend(rules.iter().filter_map(|rule| lifecycle(rule, root, rest)));
     if seconds(&bucket["softDeletePolicy"]["retentionDurationSeconds"]) > 0 {
         findings.push(Finding::warning(
             "soft delete",
@@ -239,9 +239,9 @@ fn seconds(value: &Value) -> u64 {
 }
 
 /// What a lifecycle rule would do to live data. Harmless ones are no finding: those that only touch
-/// noncurrent versions, abort uploads that are a week old, or cannot match below the root directory.
+/// noncurrent versions, abort uploads that rested for `rest` days, or cannot match below the root directory.
 /// <https://cloud.google.com/storage/docs/lifecycle>
-fn lifecycle(rule: &Value, root: &str) -> Option<Finding> {
+fn lifecycle(rule: &Value, root: &str, rest: u64) -> Option<Finding> {
     let (action, condition) = (&rule["action"], &rule["condition"]);
     let is_noncurrent = condition["isLive"] == false
         || condition["numNewerVersions"].as_u64().is_some_and(|newer| newer > 0)
@@ -265,11 +265,13 @@ fn lifecycle(rule: &Value, root: &str) -> Option<Finding> {
             ),
             remedy,
         )),
-        "AbortIncompleteMultipartUpload" if condition["age"].as_u64().is_some_and(|days| days < 7) => {
+        "AbortIncompleteMultipartUpload" if condition["age"].as_u64().is_some_and(|days| days < rest) => {
             Some(Finding::warning(
                 "lifecycle rules",
-                "A rule aborts uploads that are younger than a week, some of which may go on.",
-                "Let it wait seven days.",
+                format!("A rule aborts uploads that are younger than {rest} days, some of which may go on."),
+                format!(
+                    "Let it wait {rest} days, as long as uploads may rest (`storage.maintenance.uploadpurging.age`)."
+                ),
             ))
         }
         _ => None,
@@ -291,7 +293,7 @@ mod tests {
 
     fn severities(bucket: &Value) -> Vec<Severity> {
         let mut findings = Vec::new();
-        judge(bucket, "registry/", &mut findings);
+        judge(bucket, "registry/", 7, &mut findings);
         findings.into_iter().map(|finding| finding.severity).collect()
     }
 
@@ -320,6 +322,17 @@ mod tests {
         for bucket in harmless {
             assert_eq!(severities(&bucket), [], "{bucket}");
         }
+    }
+
+    #[test]
+    fn a_rule_that_aborts_uploads_that_may_go_on_is_a_warning() {
+        let week = rule(json!({ "type": "AbortIncompleteMultipartUpload" }), json!({ "age": 7 }));
+        let mut findings = Vec::new();
+
+        judge(&week, "registry/", 30, &mut findings);
+
+        let [told] = &findings[..] else { panic!("{findings:?}") };
+        assert!(told.severity == Severity::Warning && told.remedy.contains("wait 30 days"), "{told:?}");
     }
 
     #[test]

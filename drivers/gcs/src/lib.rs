@@ -57,10 +57,18 @@
 //! |---|---|---|
 //! | an HMAC key | microseconds | 7 days |
 //! | a service account's key (`keyfile`, `credentials`) | about 1 ms of CPU, then kept | 7 days |
-//! | IAM `signBlob` (default credentials, impersonation, `signingaccount`) | a request, then kept | 12 hours |
+//! | IAM `signBlob` (default credentials, impersonation, `signingaccount`) | a request, then kept and made ahead | 12 hours |
 //!
-//! 10,000 URLs are kept, and who asks for one that is being signed waits for it. All processes make the same
-//! URL of the same options; with IAM only while Google signs with the same key. Clients may add `Range`.
+//! All processes make the same URL of the same options; with IAM only while Google signs with the same key.
+//! Clients may add `Range`. The URLs of the 10,000 objects that were asked for last are kept, two of each, and
+//! who asks for one that is being signed waits for it.
+//!
+//! The registry asks for the URL of the beginning of a span, which is half of a URL's life. With each URL by IAM
+//! the next span's is signed beside the pull, so of an object that is pulled in every span only the first pull
+//! waits for IAM; one that was not pulled for a whole span begins anew. What is handed out is the URL of the very
+//! span: it ends when it was asked to end, and until the next span begins at least half of its life is left. It
+//! costs one request more for each object, when it stops being pulled. URLs that live longer than eight hours are
+//! signed when they are wanted: ahead, Google's key might be gone before they end.
 //!
 //! IAM gets three seconds for a signature. Where it refuses or says nothing, no URL is made for 30 seconds,
 //! unless one is kept: the registry sends the blobs itself, and says so in the log once in that time.
@@ -101,12 +109,17 @@
 //!
 //! The contract's suite runs on `fake`, a server of our own written from Google's pages, and on a real bucket
 //! where `ENTREPOT_TEST_GCS` names one. What fake-gcs-server has of it runs there too, so that conditional
-//! writes, listings and ranges were not misread twice. The signed text is checked against Google's published vectors. Not
-//! verified on the real store yet: that parts are refused for a wrong `x-goog-hash`, and writes for a wrong
-//! `crc32c`; whether a completed upload is answered with its generation and hash (both are used where they are told, neither is needed; the fake tells the hash);
-//! which fault of several a completion is refused for; that a part sent to a completed upload is answered by
-//! `NoSuchUpload`; signatures by HMAC key and by IAM; tokens of Google's own services, since the binary got its
-//! from imitations of the metadata server and of STS (`tests/stores/identities.rs`).
+//! writes, listings and ranges were not misread twice. The signed text is checked against Google's published
+//! vectors, and the library's request to IAM by an imitation of STS and IAM on loopback (`tests/signing`), for
+//! workload identity federation with a `signingaccount`.
+//!
+//! Not verified on the real store yet: that parts are refused for a wrong `x-goog-hash`, and writes for a wrong
+//! `crc32c`; whether a completed upload is answered with its generation and hash (both are used where they are
+//! told, neither is needed; the fake tells the hash); which fault of several a completion is refused for (a part
+//! of another writer may be missing or too small, and both are taken for the same); that a part sent to a
+//! completed upload is answered by `NoSuchUpload`; signatures by HMAC key and by IAM itself, and by IAM for the
+//! account a metadata server tells; tokens of Google's own services, since the binary got its from imitations of
+//! the metadata server and of STS (`tests/stores/identities.rs`).
 
 mod client;
 mod config;
@@ -117,6 +130,7 @@ mod error;
 pub mod fake;
 mod iam;
 mod inspect;
+mod kept;
 mod library;
 mod list;
 mod presign;

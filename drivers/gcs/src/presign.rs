@@ -3,6 +3,10 @@
 //! The vendor's own builder signs at the present moment, always; the contract wants the same URL for the
 //! same instant from every process, so the text that is signed is made here. What an RSA key or IAM has
 //! signed is kept, because each costs a millisecond or a request; an HMAC key costs less than looking.
+//!
+//! Callers sign for the beginning of a span of half a URL's life, so at the end of one every object would wait
+//! for IAM. Whoever is given a URL therefore has that of the next span signed, beside its pull. The URL of the
+//! last span would not do: less than half of its life is left then.
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -14,22 +18,25 @@ use ring::rand::SystemRandom;
 use ring::rsa::KeyPair;
 use ring::signature::RSA_PKCS1_SHA256;
 use sha2::{Digest, Sha256};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::client::{Client, STRICT, STRICT_PATH, base};
 use crate::config::{Config, HmacKey, PUBLIC_ENDPOINT};
 use crate::credentials::Signing;
 use crate::iam::Iam;
+use crate::kept::{Kept, Purpose, Urls};
 use crate::{NAME, OpenError};
 
 /// The longest a signature of version 4 may last: seven days.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 /// The longest for IAM's signatures: the keys behind them change, and live twelve hours at least.
 const LONGEST_BY_IAM: Duration = Duration::from_secs(12 * 3600);
-/// URLs kept; about 1 KiB each.
+/// Objects whose URLs are kept: of each that of the present span and of the next.
 const KEPT: u64 = 10_000;
 /// How many different URLs may be signed at once.
 const STRIPES: usize = 64;
+/// How many are signed ahead at once. Nobody waits for them.
+const AHEAD: usize = 16;
 
 /// The longest what is signed this way lasts.
 pub(crate) const fn longest(signing: &Signing) -> Duration {
@@ -39,8 +46,6 @@ pub(crate) const fn longest(signing: &Signing) -> Duration {
     }
 }
 
-type Kept = (Key, u64, u64, Option<String>);
-
 /// Makes signed URLs for one bucket.
 pub(crate) struct Presigner {
     /// `https://host`, and what stands in the path before the object's name.
@@ -48,9 +53,10 @@ pub(crate) struct Presigner {
     /// As Google's vectors sign it: without a port.
     host: String,
     path_prefix: String,
-    signed: moka::sync::Cache<Kept, Arc<str>>,
+    kept: Kept,
     /// Who asks for a URL that is being signed waits for it instead of signing it again.
     stripes: Vec<Mutex<()>>,
+    ahead: Semaphore,
     iam: Iam,
 }
 
@@ -64,6 +70,23 @@ impl std::fmt::Debug for Presigner {
 struct Instant {
     date: String,
     time: String,
+}
+
+/// A URL that is wanted.
+struct Wanted {
+    purpose: Purpose,
+    /// The instant it is signed for, in seconds since 1970.
+    at: u64,
+}
+
+impl Wanted {
+    /// What will be wanted when the span is over that began at this one's instant. `None` where it would be
+    /// signed so early that IAM's key may be gone before it ends.
+    fn next(&self) -> Option<Self> {
+        let span = (self.purpose.lasting / 2).max(1);
+        let is_safe = self.purpose.lasting + span <= LONGEST_BY_IAM.as_secs();
+        is_safe.then(|| Self { purpose: self.purpose.clone(), at: self.at + span })
+    }
 }
 
 /// A request as far as it is signed.
@@ -91,8 +114,9 @@ impl Presigner {
             origin: format!("{scheme}://{authority}"),
             host: authority.host().to_owned(),
             path_prefix: format!("{path}{bucket}/"),
-            signed: moka::sync::Cache::builder().max_capacity(KEPT).time_to_live(LONGEST_BY_IAM).build(),
+            kept: Kept::new(KEPT),
             stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
+            ahead: Semaphore::new(AHEAD),
             iam: Iam::default(),
         })
     }
@@ -104,8 +128,8 @@ impl Presigner {
 
     /// A URL for `key`, or `None` where nothing can sign one, or IAM could not a moment ago.
     pub(crate) async fn sign(
-        &self,
-        client: &Client,
+        self: &Arc<Self>,
+        client: &Arc<Client>,
         key: &Key,
         options: &PresignOptions,
     ) -> Result<Option<SignedUrl>> {
@@ -121,83 +145,111 @@ impl Presigner {
         if lasting == 0 {
             return Err(failed("a signature has to last a second at least"));
         }
+        let purpose = Purpose { key: key.clone(), lasting, content_type: options.content_type.clone() };
+        let wanted = Wanted { purpose, at };
         let url = match signing {
-            Signing::Hmac(hmac) => Some(self.sign_by_hmac(client, hmac, key, at, lasting, options)?.into()),
-            _ => self.kept_or_signed(client, key, at, lasting, options).await?,
+            Signing::Hmac(hmac) => Some(self.sign_by_hmac(client, hmac, &wanted)?.into()),
+            _ => self.kept_or_signed(client, &wanted).await?,
         };
         let expires_at = UNIX_EPOCH + Duration::from_secs(at + lasting);
         Ok(url.map(|url| SignedUrl { url: url.to_string(), expires_at }))
     }
 
-    fn sign_by_hmac(
-        &self,
-        client: &Client,
-        hmac: &HmacKey,
-        key: &Key,
-        at: u64,
-        lasting: u64,
-        options: &PresignOptions,
-    ) -> Result<String> {
-        let instant = instant(at)?;
-        let unsigned =
-            self.unsigned(client, "GOOG4-HMAC-SHA256", &hmac.access_id, key, &instant, lasting, options);
+    fn sign_by_hmac(&self, client: &Client, hmac: &HmacKey, wanted: &Wanted) -> Result<String> {
+        let instant = instant(wanted.at)?;
+        let unsigned = self.unsigned(client, "GOOG4-HMAC-SHA256", &hmac.access_id, &instant, &wanted.purpose);
         let signature = hmac_signature(hmac.secret.reveal(), &instant.date, &unsigned.text)?;
         Ok(self.url(&unsigned, &signature))
     }
 
     async fn kept_or_signed(
+        self: &Arc<Self>,
+        client: &Arc<Client>,
+        wanted: &Wanted,
+    ) -> Result<Option<Arc<str>>> {
+        let urls = self.kept.of(&wanted.purpose);
+        let url = match urls.at(wanted.at) {
+            None => self.signed_in_turn(client, wanted, &urls).await?,
+            kept => kept,
+        };
+        if url.is_some() && matches!(client.identity.signing, Signing::Remote(_)) {
+            self.sign_ahead(client, wanted, urls);
+        }
+        Ok(url)
+    }
+
+    async fn signed_in_turn(
         &self,
         client: &Client,
-        key: &Key,
-        at: u64,
-        lasting: u64,
-        options: &PresignOptions,
+        wanted: &Wanted,
+        urls: &Urls,
     ) -> Result<Option<Arc<str>>> {
-        let name: Kept = (key.clone(), at, lasting, options.content_type.clone());
-        if let Some(url) = self.signed.get(&name) {
-            return Ok(Some(url));
-        }
         if self.iam.rests() {
             return Ok(None);
         }
         // Held for no longer than IAM is given, so a silent one holds up other keys no longer either.
-        let _turn = self.stripes[stripe(&name)].lock().await;
-        if let Some(url) = self.signed.get(&name) {
+        let _turn = self.stripes[stripe(wanted)].lock().await;
+        if let Some(url) = urls.at(wanted.at) {
             return Ok(Some(url));
         }
-        let instant = instant(at)?;
-        let unsigned =
-            |email: &str| self.unsigned(client, "GOOG4-RSA-SHA256", email, key, &instant, lasting, options);
-        let url: Arc<str> = match &client.identity.signing {
+        let url = self.made(client, wanted).await?;
+        if let Some(url) = &url {
+            urls.keep(wanted.at, Arc::clone(url));
+        }
+        Ok(url)
+    }
+
+    /// Has IAM sign what will be wanted in the next span. Whether it does is found out here too, so that not
+    /// a pull has to.
+    fn sign_ahead(self: &Arc<Self>, client: &Arc<Client>, present: &Wanted, urls: Arc<Urls>) {
+        let Some(next) = present.next().filter(|next| urls.claim(next.at)) else { return };
+        if self.iam.rests() {
+            return urls.release(next.at);
+        }
+        let (this, client) = (Arc::clone(self), Arc::clone(client));
+        tokio::spawn(async move {
+            let _place = this.ahead.acquire().await;
+            // The span may have begun meanwhile.
+            if urls.at(next.at).is_none()
+                && let Ok(Some(url)) = this.made(&client, &next).await
+            {
+                urls.keep(next.at, url);
+            }
+            urls.release(next.at);
+        });
+    }
+
+    /// A new URL by the account's own key or by IAM.
+    async fn made(&self, client: &Client, wanted: &Wanted) -> Result<Option<Arc<str>>> {
+        let (purpose, instant) = (&wanted.purpose, instant(wanted.at)?);
+        let unsigned = |email: &str| self.unsigned(client, "GOOG4-RSA-SHA256", email, &instant, purpose);
+        match &client.identity.signing {
             Signing::Rsa { email, key } => {
                 let unsigned = unsigned(email);
-                self.url(&unsigned, &rsa_signature(key, &unsigned.text)?).into()
+                Ok(Some(self.url(&unsigned, &rsa_signature(key, &unsigned.text)?).into()))
             }
-            Signing::Remote(_) if !self.iam.takes() => return Ok(None),
+            Signing::Remote(_) if !self.iam.takes() => Ok(None),
             Signing::Remote(signer) => {
                 let signed = async {
                     let unsigned = unsigned(&signer.client_email().await?);
                     Ok(self.url(&unsigned, &signer.sign(unsigned.text.as_bytes()).await?))
                 };
-                self.iam.ask(signed).await.map_err(|error| error.at(key))?.into()
+                let url = self.iam.ask(signed).await.map_err(|error| error.at(&purpose.key))?;
+                Ok(Some(url.into()))
             }
-            Signing::Hmac(_) | Signing::Never(_) => return Ok(None),
-        };
-        self.signed.insert(name, Arc::clone(&url));
-        Ok(Some(url))
+            Signing::Hmac(_) | Signing::Never(_) => Ok(None),
+        }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "each is a field of the text that is signed")]
     fn unsigned(
         &self,
         client: &Client,
         algorithm: &str,
         signer: &str,
-        key: &Key,
         instant: &Instant,
-        lasting: u64,
-        options: &PresignOptions,
+        purpose: &Purpose,
     ) -> Unsigned {
+        let Purpose { key, lasting, content_type } = purpose;
         let path = format!("{}{}", self.path_prefix, utf8_percent_encode(&client.name_of(key), STRICT_PATH));
         let scope = format!("{}/auto/storage/goog4_request", instant.date);
         let credential = format!("{signer}/{scope}");
@@ -208,7 +260,7 @@ impl Presigner {
             utf8_percent_encode(&credential, STRICT),
             instant.time
         );
-        if let Some(content_type) = &options.content_type {
+        if let Some(content_type) = content_type {
             let content_type = utf8_percent_encode(content_type, STRICT);
             query.push_str(&format!("&response-content-type={content_type}"));
         }
@@ -225,10 +277,10 @@ impl Presigner {
     }
 }
 
-fn stripe(name: &Kept) -> usize {
+fn stripe(wanted: &Wanted) -> usize {
     use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
     let hasher = BuildHasherDefault::<DefaultHasher>::default();
-    (hasher.hash_one(name) % STRIPES as u64) as usize
+    (hasher.hash_one(&wanted.purpose) % STRIPES as u64) as usize
 }
 
 fn instant(at: u64) -> Result<Instant> {
@@ -326,7 +378,7 @@ mod tests {
             config.redirect_endpoint = vector.endpoint;
             config.redirect_bucket_bound = vector.bucket_bound;
             let (client, presigner) =
-                (Client::open(&config).await.unwrap(), Presigner::new(&config).unwrap());
+                (Arc::new(Client::open(&config).await.unwrap()), Arc::new(Presigner::new(&config).unwrap()));
 
             let options = options(vector.signed_at, vector.expires_in);
             let signed = presigner.sign(&client, &vector.object, &options).await.unwrap().unwrap();
@@ -486,13 +538,135 @@ mod tests {
         assert_eq!(signed.url("data/b").await.unwrap(), None);
     }
 
+    /// Lets what was begun beside the pulls come to its end.
+    async fn settle() {
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    impl Signed {
+        /// The URL of the span that begins at `at` with a life of 20 minutes, and how long it took.
+        async fn url_of(&self, key: &str, at: u64) -> (Result<Option<SignedUrl>>, Duration) {
+            let (key, began) = (key.parse().expect("it is a key"), Instant::now());
+            let url = self.driver.presign_get(&key, &options(at, 1200)).await;
+            (url, began.elapsed())
+        }
+    }
+
+    const SPAN: u64 = 600;
+    const FIRST: u64 = 1_800_000_000;
+
+    /// When a span began every object waited for IAM.
+    #[tokio::test(start_paused = true)]
+    async fn only_the_first_pull_of_an_object_waits_for_iam() {
+        let signed = Signed::by(Mood::Signs).await;
+
+        for span in 0..5 {
+            let at = FIRST + span * SPAN;
+            let (url, took) = signed.url_of("data/a", at).await;
+
+            let url = url.unwrap().unwrap();
+            assert_eq!(took, Duration::ZERO);
+            assert!(url.url.contains(&instant(at).unwrap().time), "{span}: the URL of another span");
+            assert_eq!(url.expires_at, UNIX_EPOCH + Duration::from_secs(at + 1200));
+            signed.iam.becomes(Mood::Signs);
+            settle().await;
+            signed.iam.becomes(Mood::Hangs);
+        }
+        assert_eq!(signed.iam.asked(), 6);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_many_pulls_one_has_the_next_url_signed() {
+        let signed = Signed::by(Mood::Signs).await;
+
+        futures_util::future::join_all((0..100).map(|_| signed.url_of("data/a", FIRST))).await;
+        settle().await;
+        futures_util::future::join_all((0..100).map(|_| signed.url_of("data/a", FIRST))).await;
+        settle().await;
+
+        assert_eq!(signed.iam.asked(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn urls_of_different_lives_are_each_as_long_as_asked() {
+        let signed = Signed::by(Mood::Signs).await;
+        let key: Key = "data/a".parse().unwrap();
+
+        for (at, lasting) in [(FIRST, 1200), (FIRST, 300), (FIRST + 150, 300), (FIRST + SPAN, 1200)] {
+            let url = signed.driver.presign_get(&key, &options(at, lasting)).await.unwrap().unwrap();
+            settle().await;
+
+            assert_eq!(url.expires_at, UNIX_EPOCH + Duration::from_secs(at + lasting));
+            assert!(url.url.contains(&format!("X-Goog-Expires={lasting}&")), "{lasting}");
+        }
+        assert_eq!(signed.iam.asked(), 6, "two were waited for, four were signed ahead");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_ahead_is_remembered_and_costs_no_pull_its_url() {
+        let signed = Signed::by(Mood::Signs).await;
+        let first = signed.url_of("data/a", FIRST).await.0.unwrap();
+        signed.iam.becomes(Mood::Refuses);
+        settle().await;
+
+        let (again, _) = signed.url_of("data/a", FIRST).await;
+        let (other, took) = signed.url_of("data/b", FIRST).await;
+        settle().await;
+
+        assert_eq!((again.unwrap(), other.unwrap()), (first, None));
+        assert_eq!((signed.iam.asked(), took), (2, Duration::ZERO));
+        signed.iam.becomes(Mood::Signs);
+        tokio::time::advance(REST).await;
+        signed.url_of("data/a", FIRST).await.0.unwrap();
+        settle().await;
+        signed.iam.becomes(Mood::Hangs);
+        let (next, took) = signed.url_of("data/a", FIRST + SPAN).await;
+        assert!(next.unwrap().is_some(), "it was signed ahead when the refusal was over");
+        assert_eq!(took, Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_iam_ahead_holds_up_no_pull() {
+        let signed = Signed::by(Mood::Signs).await;
+        let keys: Vec<String> = (0..3 * AHEAD).map(|number| format!("data/{number}")).collect();
+        for key in &keys {
+            signed.iam.becomes(Mood::Signs);
+            signed.url_of(key, FIRST).await.0.unwrap();
+            signed.iam.becomes(Mood::Hangs);
+        }
+        settle().await;
+
+        let (kept, took) = signed.url_of("data/1", FIRST).await;
+
+        assert!(kept.unwrap().is_some());
+        assert_eq!(took, Duration::ZERO);
+        let asked = signed.iam.asked();
+        tokio::time::sleep(PATIENCE + Duration::from_millis(1)).await;
+        assert_eq!(signed.iam.asked(), asked, "those who queued do not ask an IAM that is silent");
+    }
+
+    /// Its key may be gone before such a URL ends.
+    #[tokio::test(start_paused = true)]
+    async fn what_lasts_long_is_not_signed_ahead() {
+        let signed = Signed::by(Mood::Signs).await;
+
+        for (lasting, asked) in [(8 * 3600, 2), (8 * 3600 + 2, 3)] {
+            let key = format!("data/{lasting}").parse().unwrap();
+            signed.driver.presign_get(&key, &options(FIRST, lasting)).await.unwrap();
+            settle().await;
+            assert_eq!(signed.iam.asked(), asked);
+        }
+    }
+
     #[tokio::test]
     async fn an_inspection_asks_iam_whatever_happened_before() {
         let server = Server::start(Options::new("images")).unwrap();
         let signed = Signed::on(server.config(), Mood::Refuses).await;
         signed.url("data/a").await.unwrap_err();
 
-        let findings = signed.driver.inspect(Inspection { writes: false, redirects: true }).await;
+        let findings = signed.driver.inspect(Inspection { writes: false, ..Inspection::EVERYTHING }).await;
 
         let told = findings.iter().find(|finding| finding.subject == "signed URLs").unwrap();
         assert_eq!(told.severity, Severity::Fault, "{told:?}");

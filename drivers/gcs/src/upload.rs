@@ -261,11 +261,13 @@ fn gone_or_other(refusal: Refusal, key: &Key) -> Error {
 /// Codes of <https://cloud.google.com/storage/docs/xml-api/reference-status>.
 fn completion_error(refusal: Refusal, key: &Key) -> Error {
     match refusal.code.as_str() {
-        "InvalidPart" | "InvalidPartOrder" => refusal.into_error_of(ErrorKind::PartMismatch, Some(key)),
-        "NoSuchUpload" => refusal.into_error_of(ErrorKind::UploadGone, Some(key)),
-        "EntityTooSmall" | "MalformedXML" => {
-            refusal.into_error_of(ErrorKind::Backend { retryable: false }, Some(key))
+        // No part we send is too small but the last: where the store finds one, another writer's stands in its
+        // place. Which of the two faults it names is not documented.
+        "InvalidPart" | "InvalidPartOrder" | "EntityTooSmall" => {
+            refusal.into_error_of(ErrorKind::PartMismatch, Some(key))
         }
+        "NoSuchUpload" => refusal.into_error_of(ErrorKind::UploadGone, Some(key)),
+        "MalformedXML" => refusal.into_error_of(ErrorKind::Backend { retryable: false }, Some(key)),
         _ => never_absent(refusal, key),
     }
 }

@@ -1,7 +1,7 @@
 //! What the driver makes of a store that fails, on a fake that fails when it is told to.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use entrepot_driver_gcs::fake::{Effect, Operation, Options, Server};
@@ -193,18 +193,19 @@ async fn a_completion_that_made_other_bytes_stays_a_failure_however_often_it_is_
 #[tokio::test]
 async fn a_name_that_is_written_twice_at_once_is_written_by_asking_again_in_a_second() {
     let mut options = Options::new("images");
-    // A little less than the pause, whose clock starts elsewhere.
-    options.between_writes = Some(Duration::from_millis(900));
+    options.writes_too_soon = 2;
     let server = Server::start(options).expect("a port is free");
     let driver = open(server.config()).await;
     let retried = Retry::new(Arc::new(driver.clone()), RetryPolicy::default());
     put(&driver, b"first").await.expect("it is put");
 
     let refused = put(&driver, b"second").await;
+    let begun = Instant::now();
     retried.put(&key(), Bytes::from_static(b"third"), PutMode::Overwrite).await.expect("it waits and is put");
 
     assert_eq!(kind(refused), ErrorKind::Throttled { retry_after: Some(Duration::from_secs(1)) });
     assert_eq!(server.count(Operation::Put), 4);
+    assert!(begun.elapsed() >= Duration::from_secs(1), "the second attempt came sooner than Google takes it");
     assert_eq!(read(&driver).await.expect("it is there"), "third");
 }
 
@@ -318,7 +319,7 @@ async fn a_store_that_does_not_answer_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_small_part_in_the_middle_is_refused_for_good() {
+async fn a_small_part_in_the_middle_is_a_part_of_somebody_else() {
     let server = server();
     let driver = open(server.config()).await;
     let upload = driver.upload_begin(&key()).await.expect("it begins");
@@ -330,7 +331,27 @@ async fn a_small_part_in_the_middle_is_refused_for_good() {
 
     let refused = driver.upload_complete(&upload, &parts).await;
 
-    assert_eq!(kind(refused), ErrorKind::Backend { retryable: false });
+    assert_eq!(kind(refused), ErrorKind::PartMismatch);
+}
+
+/// The size was told as a failure of the store, and the session of such an upload could never be closed.
+#[tokio::test]
+async fn a_small_part_of_a_late_writer_is_a_mismatch_whichever_fault_is_told_first() {
+    for tells_size_first in [false, true] {
+        let options = Options { min_part: 6, tells_size_first, ..Options::new("images") };
+        let server = Server::start(options).expect("a port is free");
+        let driver = open(server.config()).await;
+        let (upload, first) = uploaded(&driver, b"abcdef").await;
+        let second = driver.upload_part(&upload, 2, vec![Bytes::from_static(b"g")]).await.expect("a part");
+        driver.upload_part(&upload, 1, vec![Bytes::from_static(b"late")]).await.expect("it is late");
+
+        let refused =
+            driver.upload_complete(&upload, &[first, second]).await.expect_err("it was overwritten");
+
+        assert_eq!(refused.kind(), ErrorKind::PartMismatch);
+        let code = if tells_size_first { "EntityTooSmall" } else { "InvalidPart" };
+        assert!(refused.to_string().contains(code), "{refused}");
+    }
 }
 
 #[tokio::test]
@@ -436,7 +457,8 @@ async fn an_inspection_that_may_not_write_leaves_no_trace_of_having_tried() {
     let server = server();
     let driver = open(server.config()).await;
 
-    let findings = driver.inspect(Inspection { writes: false, redirects: false }).await;
+    let findings =
+        driver.inspect(Inspection { writes: false, redirects: false, ..Inspection::EVERYTHING }).await;
 
     assert!(findings.iter().all(|finding| !finding.subject.contains("permission")), "{findings:?}");
     assert_eq!(server.count(Operation::Put) + server.count(Operation::UploadBegin), 0);

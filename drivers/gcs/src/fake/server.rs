@@ -3,7 +3,6 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
@@ -32,9 +31,12 @@ pub struct Options {
     pub port: u16,
     /// The smallest part, the last one excepted, in bytes. Google's is 5 MiB.
     pub min_part: u64,
-    /// The least time between two writes of one name: what comes sooner is answered 429 without a
-    /// `Retry-After`. Google's is about a second; without, names are written as often as one likes.
-    pub between_writes: Option<Duration>,
+    /// A completion that has both faults is refused for a part that is too small, and not for one that is not
+    /// there.
+    pub tells_size_first: bool,
+    /// How many writes of a name that was written before are answered 429, without a `Retry-After`, until one
+    /// is let through. Google answers so for about a second.
+    pub writes_too_soon: usize,
     /// Requests have to bring a bearer token or a signature.
     pub demands_authorization: bool,
     /// The one token that is good; any is where this is `None`.
@@ -56,7 +58,8 @@ impl Options {
             bucket,
             port: 0,
             min_part: MIN_PART_BYTES,
-            between_writes: None,
+            tells_size_first: false,
+            writes_too_soon: 0,
             demands_authorization: true,
             token: None,
             accounts: crate::credentials::public_part(SERVICE_ACCOUNT).into_iter().collect(),
@@ -93,13 +96,13 @@ impl Server {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
+        let store = Store::new(&options);
         let signers = Signers {
             accounts: options.accounts.into_iter().collect(),
             hmac_keys: options.hmac_keys.into_iter().collect(),
         };
-        let min_part = usize::try_from(options.min_part).unwrap_or(usize::MAX);
         let shared = Arc::new(Shared {
-            store: Mutex::new(Store::new(options.bucket.clone(), min_part, options.between_writes)),
+            store: Mutex::new(store),
             faults: Mutex::default(),
             settings: options.settings,
             demands_authorization: options.demands_authorization,

@@ -1,11 +1,12 @@
 //! What the fake holds: one bucket, in memory.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
 use sha2::{Digest, Sha256};
 
+use super::server::Options;
 use crate::presign::hex;
 
 #[derive(Clone, Debug)]
@@ -23,6 +24,23 @@ pub(super) struct Pending {
     pub(super) initiated: SystemTime,
     content_type: String,
     parts: BTreeMap<u32, (String, Bytes)>,
+}
+
+impl Pending {
+    /// Whether any part that is there by one of these numbers, but the last, is smaller than it may be.
+    fn has_small_part(&self, parts: &[(u32, String)], min_part: usize) -> bool {
+        let numbers = parts.iter().rev().skip(1).map(|(number, _)| number);
+        numbers.filter_map(|number| self.parts.get(number)).any(|(_, bytes)| bytes.len() < min_part)
+    }
+
+    /// The bytes of these very parts.
+    fn held(&self, parts: &[(u32, String)]) -> Result<Vec<&Bytes>, Wrong> {
+        let held = |(number, etag): &(u32, String)| {
+            let part = self.parts.get(number).filter(|(held, _)| held == etag).ok_or(INVALID_PART);
+            part.map(|(_, bytes)| bytes)
+        };
+        parts.iter().map(held).collect()
+    }
 }
 
 /// What is wrong with a request, in the words of
@@ -56,28 +74,37 @@ const TOO_OFTEN: Wrong =
 pub(super) struct Store {
     pub(super) bucket: String,
     min_part: usize,
+    tells_size_first: bool,
     objects: BTreeMap<String, Stored>,
     uploads: BTreeMap<String, Pending>,
     last_generation: u64,
-    /// The least time between two writes of one name, and when each was last written.
-    between_writes: Option<Duration>,
-    written: BTreeMap<String, Instant>,
+    /// How many writes of a name come too soon after one, and how many of each will yet.
+    writes_too_soon: usize,
+    too_soon: BTreeMap<String, usize>,
 }
 
 impl Store {
-    pub(super) fn new(bucket: String, min_part: usize, between_writes: Option<Duration>) -> Self {
-        let (objects, uploads, written) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { bucket, min_part, objects, uploads, last_generation: 0, between_writes, written }
+    pub(super) fn new(options: &Options) -> Self {
+        Self {
+            bucket: options.bucket.clone(),
+            min_part: usize::try_from(options.min_part).unwrap_or(usize::MAX),
+            tells_size_first: options.tells_size_first,
+            objects: BTreeMap::new(),
+            uploads: BTreeMap::new(),
+            last_generation: 0,
+            writes_too_soon: options.writes_too_soon,
+            too_soon: BTreeMap::new(),
+        }
     }
 
     /// <https://cloud.google.com/storage/quotas#objects>: writes and deletes of one name, told by 429.
     pub(super) fn admit_write(&mut self, name: &str) -> Result<(), Wrong> {
-        let Some(between) = self.between_writes else { return Ok(()) };
-        let now = Instant::now();
-        if self.written.get(name).is_some_and(|last| now.duration_since(*last) < between) {
+        let left = self.too_soon.entry(name.to_owned()).or_default();
+        if let Some(fewer) = left.checked_sub(1) {
+            *left = fewer;
             return Err(TOO_OFTEN);
         }
-        self.written.insert(name.to_owned(), now);
+        *left = self.writes_too_soon;
         Ok(())
     }
 
@@ -185,7 +212,7 @@ impl Store {
         id: &str,
         parts: &[(u32, String)],
     ) -> Result<Stored, Wrong> {
-        let min_part = self.min_part;
+        let (min_part, tells_size_first) = (self.min_part, self.tells_size_first);
         let pending = self.pending(name, id)?;
         if parts.is_empty() {
             return Err(MALFORMED);
@@ -193,14 +220,13 @@ impl Store {
         if !parts.is_sorted_by(|a, b| a.0 < b.0) {
             return Err(INVALID_ORDER);
         }
-        // Whether each part is there comes before whether it is large enough. Which of two faults Google
-        // names first is not documented; a driver may rely on neither.
-        let held = parts.iter().map(|(number, etag)| {
-            let part = pending.parts.get(number).filter(|(held, _)| held == etag).ok_or(INVALID_PART);
-            part.map(|(_, bytes)| bytes)
-        });
-        let held: Vec<&Bytes> = held.collect::<Result<_, Wrong>>()?;
-        if held.iter().rev().skip(1).any(|bytes| bytes.len() < min_part) {
+        // Which of two faults Google names first is not documented, so a driver may rely on neither.
+        let is_small = pending.has_small_part(parts, min_part);
+        if tells_size_first && is_small {
+            return Err(TOO_SMALL);
+        }
+        let held = pending.held(parts)?;
+        if is_small {
             return Err(TOO_SMALL);
         }
         let mut content = BytesMut::new();

@@ -69,7 +69,10 @@ fn authorities() -> RootCertStore {
     // What is no certificate of an authority is left out, as browsers do.
     let (known, _) = authorities.add_parsable_certificates(found.certs);
     if known == 0 {
-        tracing::warn!("the system knows no authority: every certificate will be refused");
+        tracing::warn!(
+            "the system knows no authority, so every certificate will be refused: install `ca-certificates`, or name \
+             a file by SSL_CERT_FILE"
+        );
     }
     authorities
 }

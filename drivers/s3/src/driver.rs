@@ -30,7 +30,7 @@ impl S3Driver {
     }
 
     /// Finds out what would go wrong with this bucket: permissions that are missing, settings that would
-    /// lose data. Where it may write it writes, reads and deletes an object `inspect/…` below the root directory.
+    /// lose data. Where it may write it writes, reads and deletes an object `probe/…` below the root directory.
     pub async fn inspect(&self, allowed: Inspection) -> Vec<Finding> {
         inspect::inspect(&self.client, allowed).await
     }

@@ -97,6 +97,13 @@ impl Failure {
         self.code() == Some("ConditionalRequestConflict")
     }
 
+    /// Whether no authority that this system knows stands behind the store's certificate. Told in words only: the
+    /// layers in between hand no type on.
+    pub(crate) fn is_of_unknown_authority(&self) -> bool {
+        let unknown = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        self.status.is_none() && self.message.contains(&unknown.to_string())
+    }
+
     /// What it means where nothing more is known.
     pub(crate) fn kind(&self) -> ErrorKind {
         let Some(status) = self.status else {

@@ -21,7 +21,7 @@ pub(crate) async fn inspect(client: &Client, allowed: Inspection) -> Vec<Finding
     if allowed.writes {
         findings.extend(permissions::inspect(client).await);
     }
-    findings.push(lifecycle::inspect(client).await);
+    findings.push(lifecycle::inspect(client, allowed.days_of_rest()).await);
     findings.extend(settings::inspect(client).await);
     findings
 }
@@ -45,6 +45,10 @@ async fn reachable(client: &Client) -> Result<Finding, Finding> {
             "set `region` to the bucket's own"
         }
         Some("RequestTimeTooSkewed") => "set this machine's clock: it is off by more than 15 minutes",
+        _ if failure.is_of_unknown_authority() => {
+            "install the authority behind its certificate (`ca-certificates` has the public ones), or name a file \
+             with it by SSL_CERT_FILE"
+        }
         _ => "see that `regionendpoint`, name resolution, TLS and proxies lead to the store",
     };
     Err(Finding::fault(subject, format!("it cannot be listed: {failure}"), remedy))

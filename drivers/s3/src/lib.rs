@@ -14,7 +14,9 @@
 //!   conditional write that met another at the same instant (409) is repeated here, at most five times.
 //! - **No copy of a part.** The pieces of a part go to the socket as they are: sending 256 MiB in 2048 pieces
 //!   took 144 KiB of memory beside them. Each part and object carries a CRC32C that the store compares; it is
-//!   covered by the request's signature, the payload itself is not hashed a second time.
+//!   covered by the request's signature, the payload itself is not hashed a second time. Where a store tells the
+//!   checksum of an upload's parts once it is completed, as MinIO and Garage do, it has to be that of ours, or the
+//!   push begins anew.
 //! - **A URL in microseconds**, and the same from every process with the same keys. Temporary keys stand in it,
 //!   so each of two pods makes its own. 6 µs measured with static credentials, 11 µs with a session token of
 //!   800 bytes, on a machine with other work to do.
@@ -34,8 +36,8 @@
 //! | `bucket` | the bucket | required |
 //! | `region` | the region that is signed | required; `us-east-1` suits stores without regions |
 //! | `regionendpoint` | the endpoint of a store that is not AWS | AWS's own |
-//! | `redirectendpoint` | the endpoint presigned URLs are made for and signed with | as `regionendpoint` |
-//! | `forcepathstyle` | the bucket in the path instead of the host; MinIO, Ceph and Garage want it | `true` with `regionendpoint`, else `false` |
+//! | `redirectendpoint` | the endpoint presigned URLs are made for and signed with, see below | as `regionendpoint` |
+//! | `forcepathstyle` | the bucket in the path instead of the host, of both endpoints; MinIO, Ceph and Garage want it | `true` with `regionendpoint`, else `false` |
 //! | `accelerate` | Transfer Acceleration; AWS only | `false` |
 //! | `usedualstack` | the endpoint with IPv6; AWS only | `false` |
 //! | `usefipsendpoint` | the FIPS endpoint; AWS only | `false` |
@@ -54,6 +56,11 @@
 //! | `uniformparts` | all parts but the last have one size | `false`; set `true` for R2 |
 //! | `checksums` | a CRC32C goes with each part and object | `true` |
 //!
+//! `redirectendpoint` is an endpoint, not the bucket's own name: the bucket is put before its host, or into its path
+//! by `forcepathstyle`, as it is for `regionendpoint`. On AWS `redirectendpoint: https://images.example.com` makes
+//! URLs of `BUCKET.images.example.com`, which has to be a name in the DNS and in the certificate there; with
+//! `forcepathstyle: true` they are of `images.example.com/BUCKET`, and the registry asks AWS by path too.
+//!
 //! The root directory is part of a name, which S3 limits to 1024 bytes: it makes the longest key shorter.
 //! Keys of multipart copies mean nothing here: no byte is ever copied. A part size above the store's limit of
 //! 10,000 parts is not needed for large blobs, since parts grow where `uniformparts` does not forbid it.
@@ -61,9 +68,14 @@
 //! **Credentials** without static ones come from the SDK's chain, the first that has any: environment,
 //! profile, web identity (IRSA: `AWS_WEB_IDENTITY_TOKEN_FILE`), container endpoint (ECS, EKS Pod Identity),
 //! instance metadata (IMDSv2). They are fetched at first use and renewed five minutes before they end, beside
-//! the work; a URL is never valid for longer than the credentials that signed it.
+//! the work; a URL is never valid for longer than the credentials that signed it. For a web identity STS is asked in
+//! `region`, at AWS whatever `regionendpoint` says; `AWS_ENDPOINT_URL_STS` names another, as MinIO's own. Over plain
+//! http a container endpoint is asked at loopback, 169.254.170.2, 169.254.170.23 and `fd00:ec2::23` alone: that list
+//! is the SDK's.
 //!
-//! **Certificates**: the system's, or those of the file `SSL_CERT_FILE` names.
+//! **Certificates**: of the system's authorities, or of those in `SSL_CERT_FILE` and `SSL_CERT_DIR`; the driver brings
+//! none along. In a container without any (no `ca-certificates`) a warning at start says so, calls fail by
+//! `UnknownIssuer`, and [`S3Driver::inspect`] tells what to do.
 //!
 //! # Permissions
 //!
@@ -77,7 +89,10 @@
 //!
 //! The whole contract holds on MinIO with keys that may do this and nothing else, and [`S3Driver::inspect`] names each
 //! action that is withheld (`tests/conformance/inspecting/policy.rs`). `s3:ListMultipartUploadParts`, which
-//! distribution wants, is not needed: parts are told by who sent them, never asked for.
+//! distribution wants, is not needed: parts are told by who sent them. One question wants it: whether an upload is
+//! still known whose completion failed by `InternalError`. A refusal is taken for yes, so that the completion may be
+//! repeated. That is right on AWS, which answers `NoSuchUpload` where it is not; of Ceph, which answers
+//! `InternalError`, allow it, or a client whose upload is gone is answered 5xx instead of being told to begin anew.
 //!
 //! `s3:ListBucket` is what makes the store say `NoSuchKey`: without it a missing object is answered 403, and
 //! that is never taken for absence. With `objectacl` add `s3:PutObjectAcl`. For [`S3Driver::inspect`] to look
@@ -95,11 +110,17 @@
 //! | DigitalOcean Spaces | `regionendpoint`, `bareetags` | not run |
 //! | S3 Express | a directory bucket's name | not run; no presigned URLs; listings are not in order, which the registry relies on: use it for nothing yet |
 //!
+//! **Without conditional deletes**, which are assumed of AWS alone, the record of a session is never removed: a few
+//! hundred bytes stay in `uploads/` for each upload that took a PATCH or was given up, also after it was purged,
+//! since whoever still has its token must not find the name free. A push in one request, or by POST and PUT, leaves
+//! none. The purge lists them, a thousand by a request, and reads none that it has ended.
+//!
 //! # What is proven where
 //!
 //! `cargo xtask test --only stores` installs and starts four kinds of servers. On a bucket of one's own:
 //! `ENTREPOT_TEST_S3=https://ACCESS:SECRET@HOST/BUCKET?region=…&path_style=false cargo test -p
-//! entrepot-driver-s3`, with the parameters of `tests/conformance/server.rs`.
+//! entrepot-driver-s3`, without `ACCESS:SECRET@` by the chain above, with the parameters of
+//! `tests/conformance/server.rs`.
 //!
 //! The whole contract runs against MinIO, Ceph 16, Garage 2.5 (all with real signatures) and moto (another
 //! reading of S3's semantics, without signatures), but for the cases a server breaks by itself: two of Ceph's,
@@ -110,7 +131,8 @@
 //! The chain of credentials: the binary pushes to MinIO and is redirected there with temporary keys of MinIO's
 //! own STS, found by variables, by a profile, and from imitations of STS (IRSA), EKS's agent, ECS's agent and
 //! the metadata of an instance, which refuse who asks otherwise than documented
-//! (`tests/stores/identities.rs`). ECS's is asked at a whole address there, not at 169.254.170.2.
+//! (`tests/stores/identities.rs`). Both agents are asked at a whole address on loopback there, EKS's not at
+//! 169.254.170.23 and ECS's not at 169.254.170.2; that the SDK takes those is its own tests' to show.
 //!
 //! What only AWS itself can show has not been seen: those services themselves, its KMS, dual-stack, FIPS and
 //! accelerated endpoints, 503 SlowDown under load, 409 on concurrent conditional writes, and conditional

@@ -92,6 +92,15 @@ impl Client {
                 let unknown = || broken("a completion without an ETag, and no object", Some(&upload.key));
                 self.completed_before(upload, parts).await?.ok_or_else(unknown)
             }
+            Ok(answer) if is_of_others(answer.checksum_crc32_c(), parts) => {
+                // Not `Backend`, which says that the outcome is unknown: a session would wait for it, and a store
+                // that answers a repeated completion as the first would say the same again. Nobody can make an
+                // object of these parts any more, so whoever sent them has to begin anew.
+                let told = answer.checksum_crc32_c().unwrap_or_default();
+                let other =
+                    format!("it was completed, but not by the parts that were sent: its CRC32C is {told}");
+                Err(Error::new(NAME, ErrorKind::UploadGone).at(&upload.key).because(other))
+            }
             Ok(answer) => Ok(ObjectMeta {
                 key: upload.key.clone(),
                 size,
@@ -119,8 +128,7 @@ impl Client {
         }
     }
 
-    /// An upload that is gone was completed before if its object is there: keys are used once. Where the store
-    /// tells the checksum of its parts, it has to be that of ours.
+    /// An upload that is gone was completed before if its object is there: keys are used once.
     async fn completed_before(&self, upload: &Upload, parts: &[Part]) -> Result<Option<ObjectMeta>> {
         let size: u64 = parts.iter().map(|part| part.size).sum();
         let (meta, told) = match self.stat_with_checksum(&upload.key).await {
@@ -128,12 +136,7 @@ impl Client {
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(error),
         };
-        let is_other = match (told.as_deref(), body::checksum_of_parts(parts.iter().map(checksum_of))) {
-            // Without the number of parts it is that of the whole object, which is no checksum of checksums.
-            (Some(told), Some(ours)) => told.contains('-') && told != ours,
-            _ => false,
-        };
-        Ok(Some(meta).filter(|meta| meta.size == size && !is_other))
+        Ok(Some(meta).filter(|meta| meta.size == size && !is_of_others(told.as_deref(), parts)))
     }
 
     /// Whether the store says that it does not know the upload; Ceph says so of its key. A store that does not
@@ -240,6 +243,16 @@ fn split_id(id: &str) -> (&str, Checksum) {
 /// The checksum a part was sent with, if any.
 fn checksum_of(part: &Part) -> Option<&str> {
     part.tag.split_once(CHECKSUM).map(|(_, checksum)| checksum)
+}
+
+/// Whether the checksum the store tells of an object is that of other parts than these. Only one of their
+/// checksums, `…-N`, is compared: Ceph tells none, and one without a number is that of the whole object, into
+/// which ours would have to be combined first.
+fn is_of_others(told: Option<&str>, parts: &[Part]) -> bool {
+    match (told, body::checksum_of_parts(parts.iter().map(checksum_of))) {
+        (Some(told), Some(ours)) => told.contains('-') && told != ours,
+        _ => false,
+    }
 }
 
 /// A part as completion names it. The store refuses what it does not hold, so a tag that is none of ours is

@@ -6,27 +6,27 @@ use entrepot_storage::Finding;
 use crate::client::Client;
 
 const SUBJECT: &str = "lifecycle rules";
-/// How many days an upload may rest, by default.
-const UPLOADS_REST: i32 = 7;
-const ABORT_RULE: &str = "add a lifecycle rule with AbortIncompleteMultipartUpload after 7 days: \
-    parts of uploads that nobody finished are billed and not listed";
 
-/// One finding: the worst there is.
-pub(super) async fn inspect(client: &Client) -> Finding {
+/// One finding: the worst there is. Uploads may rest for so many days.
+pub(super) async fn inspect(client: &Client, rest: u64) -> Finding {
     let request = client.sdk.get_bucket_lifecycle_configuration().bucket(&client.bucket).send();
     match client.call(client.timeouts.call, request).await {
-        Ok(answer) => judge(answer.rules(), client.root()),
-        Err(failure) if failure.code() == Some("NoSuchLifecycleConfiguration") => judge(&[], client.root()),
+        Ok(answer) => judge(answer.rules(), client.root(), rest),
+        Err(failure) if failure.code() == Some("NoSuchLifecycleConfiguration") => {
+            judge(&[], client.root(), rest)
+        }
         Err(failure) => Finding::unknown(
             SUBJECT,
             format!("they cannot be read: {failure}"),
-            "allow s3:GetLifecycleConfiguration, or look yourself: no rule may expire or archive what lies below \
-             the root directory, and one should abort incomplete uploads after 7 days",
+            format!(
+                "allow s3:GetLifecycleConfiguration, or look yourself: no rule may expire or archive what lies below \
+                 the root directory, and one should abort incomplete uploads after {rest} days"
+            ),
         ),
     }
 }
 
-fn judge(rules: &[LifecycleRule], root: &str) -> Finding {
+fn judge(rules: &[LifecycleRule], root: &str, rest: u64) -> Finding {
     let active = || rules.iter().filter(|rule| rule.status() == &ExpirationStatus::Enabled);
     let deadly = active().filter(|rule| concerns(rule, root)).find_map(|rule| Some((rule, harm(rule)?)));
     if let Some((rule, harm)) = deadly {
@@ -40,18 +40,27 @@ fn judge(rules: &[LifecycleRule], root: &str) -> Finding {
     }
     let aborts = active().filter(|rule| root.starts_with(prefix(rule))).filter_map(days_until_abort).min();
     match aborts {
-        Some(days) if days < UPLOADS_REST => Finding::warning(
+        Some(days) if days < rest => Finding::warning(
             SUBJECT,
             format!("unfinished uploads are aborted after {days} days, some of which may go on"),
-            "let the rule wait 7 days, as long as uploads may rest (`storage.maintenance.uploadpurging.age`)",
+            format!(
+                "let the rule wait {rest} days, as long as uploads may rest (`storage.maintenance.uploadpurging.age`)"
+            ),
         ),
         Some(_) => Finding::note(SUBJECT, "unfinished uploads are cleaned up, nothing else is touched"),
-        None => Finding::warning(SUBJECT, "no rule cleans up unfinished uploads", ABORT_RULE),
+        None => Finding::warning(
+            SUBJECT,
+            "no rule cleans up unfinished uploads",
+            format!(
+                "add a lifecycle rule with AbortIncompleteMultipartUpload after {rest} days: parts of uploads that \
+                 nobody finished are billed and not listed"
+            ),
+        ),
     }
 }
 
 /// A rule that is limited to tags or sizes does not meet uploads, which have neither.
-fn days_until_abort(rule: &LifecycleRule) -> Option<i32> {
+fn days_until_abort(rule: &LifecycleRule) -> Option<u64> {
     let filter = rule.filter();
     let is_limited = filter.is_some_and(|filter| {
         filter.tag().is_some()
@@ -59,7 +68,8 @@ fn days_until_abort(rule: &LifecycleRule) -> Option<i32> {
             || filter.object_size_greater_than().is_some()
             || filter.object_size_less_than().is_some()
     });
-    rule.abort_incomplete_multipart_upload().filter(|_| !is_limited)?.days_after_initiation()
+    let days = rule.abort_incomplete_multipart_upload().filter(|_| !is_limited)?.days_after_initiation()?;
+    Some(u64::try_from(days).unwrap_or_default())
 }
 
 /// Whether the rule's prefix meets the root directory: one lies below the other. A rule limited to tags or
@@ -115,6 +125,7 @@ mod tests {
         let transition = Transition::builder().days(1).storage_class(class).build();
         let archiving = rule("").transitions(transition).build().unwrap();
 
+        let judge = |rules: &[LifecycleRule], root: &str| judge(rules, root, 7);
         assert_eq!(judge(&[expiring("")], "").severity, Severity::Fault);
         assert_eq!(judge(&[expiring("registry/data/")], "registry/").severity, Severity::Fault);
         assert_eq!(judge(&[expiring("reg")], "registry/").severity, Severity::Fault);
@@ -129,7 +140,8 @@ mod tests {
             Transition::builder().days(30).storage_class(TransitionStorageClass::StandardIa).build();
         let cheaper = rule("").transitions(cheaper).build().unwrap();
 
-        assert_eq!(judge(&[expiring("logs/"), off, cheaper], "registry/").severity, Severity::Warning);
+        let judged = judge(&[expiring("logs/"), off, cheaper], "registry/", 7);
+        assert_eq!(judged.severity, Severity::Warning);
     }
 
     fn aborting(prefix: &str, days: i32) -> LifecycleRule {
@@ -139,9 +151,9 @@ mod tests {
 
     #[test]
     fn unfinished_uploads_that_nobody_cleans_up_are_a_warning() {
-        let judged = |rule: LifecycleRule| judge(&[rule], "registry/");
+        let judged = |rule: LifecycleRule| judge(&[rule], "registry/", 7);
 
-        assert_eq!(judge(&[], "").severity, Severity::Warning);
+        assert_eq!(judge(&[], "", 7).severity, Severity::Warning);
         assert_eq!(judged(aborting("", 7)).severity, Severity::Note);
         assert_eq!(judged(aborting("registry/", 30)).severity, Severity::Note);
         for others in ["logs/", "registry/uploads/"] {
@@ -149,5 +161,15 @@ mod tests {
         }
         let early = judged(aborting("", 1));
         assert!(early.severity == Severity::Warning && early.state.contains("after 1 days"), "{early:?}");
+    }
+
+    #[test]
+    fn a_rule_has_to_wait_as_long_as_uploads_may_rest() {
+        let week = [aborting("", 7)];
+
+        assert_eq!(judge(&week, "", 2).severity, Severity::Note);
+        let early = judge(&week, "", 30);
+        assert_eq!(early.severity, Severity::Warning);
+        assert!(early.remedy.contains("wait 30 days"), "{early:?}");
     }
 }

@@ -52,5 +52,5 @@ fn failed(action: &str, key: &Key, error: &Error) -> Finding {
 fn probe_key() -> Option<Key> {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
     let random = getrandom::u32().ok()?;
-    format!("inspect/{:x}-{random:08x}", since.as_nanos()).parse().ok()
+    format!("probe/inspect-{:x}-{random:08x}", since.as_nanos()).parse().ok()
 }

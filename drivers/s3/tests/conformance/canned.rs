@@ -14,13 +14,13 @@ const FAILED: ErrorKind = ErrorKind::Backend { retryable: true };
 
 /// A server that gives these answers, in order, to one connection each. Its thread ends with the heads of the
 /// requests it saw.
-struct Canned {
+pub(crate) struct Canned {
     endpoint: String,
     thread: JoinHandle<Vec<String>>,
 }
 
 impl Canned {
-    fn with(answers: Vec<String>) -> Self {
+    pub(crate) fn with(answers: Vec<String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let endpoint = format!("http://{}", listener.local_addr().expect("it is bound"));
         let serve = move |answer: String| serve(listener.accept().expect("a client comes").0, &answer);
@@ -33,7 +33,7 @@ impl Canned {
         self.driver_with(|_| {}).await
     }
 
-    async fn driver_with(&self, change: impl FnOnce(&mut Config)) -> S3Driver {
+    pub(crate) async fn driver_with(&self, change: impl FnOnce(&mut Config)) -> S3Driver {
         let mut config = Config::new("bucket", "us-east-1");
         config.endpoint = Some(self.endpoint.clone());
         config.force_path_style = true;
@@ -43,7 +43,7 @@ impl Canned {
     }
 
     /// The lines and headers of what was asked. Waits until every answer was fetched.
-    fn heads(self) -> Vec<String> {
+    pub(crate) fn heads(self) -> Vec<String> {
         self.thread.join().expect("the server does not panic")
     }
 
@@ -78,12 +78,12 @@ fn serve(mut connection: TcpStream, answer: &str) -> String {
     text.split_once("\r\n\r\n").map_or(&*text, |(head, _)| head).to_owned()
 }
 
-fn answer(status: &str, headers: &str, body: &str) -> String {
+pub(crate) fn answer(status: &str, headers: &str, body: &str) -> String {
     let length = body.len();
     format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}")
 }
 
-fn error(status: &str, headers: &str, code: &str) -> String {
+pub(crate) fn error(status: &str, headers: &str, code: &str) -> String {
     let xml = "Content-Type: application/xml\r\n";
     let body = format!(
         "<?xml version=\"1.0\"?>\n<Error><Code>{code}</Code><Message>said the store</Message></Error>"
@@ -115,6 +115,15 @@ fn without_an_etag() -> String {
     answer("200 OK", "", body)
 }
 
+/// The store's word that the upload is an object now, and which checksum it keeps of it.
+fn completed_as(checksum: &str) -> String {
+    let body = format!(
+        "<?xml version=\"1.0\"?>\n<CompleteMultipartUploadResult><ETag>\"whole-1\"</ETag>\
+        {checksum}</CompleteMultipartUploadResult>"
+    );
+    answer("200 OK", "", &body)
+}
+
 fn unknown() -> String {
     error("404 Not Found", "", "NoSuchUpload")
 }
@@ -136,6 +145,30 @@ async fn completed(answers: Vec<String>) -> (Result<Version, ErrorKind>, Vec<Str
 
 fn whole() -> Version {
     Version("whole-1".into())
+}
+
+/// The first is CRC32C of four zeros, the one part's checksum. The second is of the whole object, and the third is
+/// Ceph's answer.
+#[tokio::test]
+async fn a_completion_that_tells_the_checksum_of_our_parts_or_none_of_parts_is_one() {
+    let told = |checksum: &str| format!("<ChecksumCRC32C>{checksum}</ChecksumCRC32C>");
+    for checksum in [told("SGdLxw==-1"), told("AAAAAQ=="), String::new()] {
+        let (outcome, asked) = completed(vec![completed_as(&checksum)]).await;
+
+        assert_eq!((outcome, asked), (Ok(whole()), vec!["POST".to_owned()]), "{checksum}");
+    }
+}
+
+/// Nothing is published, and asking again would not help: the client begins anew.
+#[tokio::test]
+async fn a_completion_that_tells_the_checksum_of_other_parts_leaves_no_upload() {
+    for checksum in ["SGdLxg==-1", "SGdLxw==-2"] {
+        let told = format!("<ChecksumCRC32C>{checksum}</ChecksumCRC32C>");
+
+        let (outcome, asked) = completed(vec![completed_as(&told)]).await;
+
+        assert_eq!((outcome, asked), (Err(ErrorKind::UploadGone), vec!["POST".to_owned()]), "{checksum}");
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod encrypted;
 mod inspecting;
 mod measuring;
 mod presigned;
+mod secrets;
 mod server;
 
 use std::sync::Arc;
@@ -15,10 +16,10 @@ use entrepot_storage::SharedDriver;
 use entrepot_storage::conformance::{Subject, asking_again, unreliable};
 use server::{CEPH, FIRST, GARAGE, HTTPS, SECOND, Server};
 
-/// Two drivers with connections of their own, as two processes have.
 async fn two_handles(server: Server) -> Subject {
-    let open = || async { Arc::new(server.open().await) as SharedDriver };
-    Subject::new(open().await).with_second(open().await)
+    let (first, second) = server.open_two().await;
+    let shared = |driver| Arc::new(driver) as SharedDriver;
+    Subject::new(shared(first)).with_second(shared(second))
 }
 
 mod plain {
@@ -101,8 +102,9 @@ mod through_failures_that_are_retried {
 
     async fn store() -> Option<Subject> {
         let server = server::named(FIRST)?;
-        let open = async |seed| unreliable(Arc::new(server.open().await), seed);
-        Some(Subject::new(open(1).await).with_second(open(2).await))
+        let (first, second) = server.open_two().await;
+        let first = unreliable(Arc::new(first), 1);
+        Some(Subject::new(first).with_second(unreliable(Arc::new(second), 2)))
     }
 
     entrepot_storage::conformance_tests!(store);

@@ -64,9 +64,12 @@ async fn a_redirect_endpoint_is_the_host_that_is_signed() {
         config.redirect_endpoint = Some("store.example".into());
     });
 
+    let on_aws = place(|config| config.redirect_endpoint = Some("https://images.example.com".into()));
+
     assert_eq!(own, "https://images.minio.internal:9000/data/a%2Bb eu-central-1");
     assert_eq!(by_path.await, "https://store.example/images/data/a%2Bb eu-central-1");
     assert_eq!(by_host.await, "https://images.store.example/data/a%2Bb eu-central-1");
+    assert_eq!(on_aws.await, "https://images.images.example.com/data/a%2Bb eu-central-1");
 }
 
 /// A URL of an object with a name that needs encoding. Below it, each test has its own: Ceph answers 500 to a

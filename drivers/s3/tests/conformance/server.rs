@@ -2,6 +2,9 @@
 //!
 //! `http://ACCESS:SECRET@127.0.0.1:9000/bucket?path_style=true&conditional_delete=false`
 //!
+//! Without `ACCESS:SECRET@` credentials come from the SDK's chain, as a registry's without keys do: from variables,
+//! a profile, a web identity, the agent of EKS or ECS, or the instance.
+//!
 //! Parameters, all optional: `region`, `path_style`, `conditional_put`, `conditional_delete`, `bare_etags`,
 //! `uniform_parts`, `checksum` (`crc32c` or `none`), `root`, `kms` for the key everything is encrypted with,
 //! `certificate` for a file with what it shows on https, where no authority knows it, `checks_signatures=false` for a server that lets
@@ -57,15 +60,17 @@ impl Server {
     fn parse(url: &str) -> Option<Self> {
         let (scheme, rest) = url.split_once("://")?;
         let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (credentials, place) = address.rsplit_once('@')?;
-        let (access, secret) = credentials.split_once(':')?;
+        let (credentials, place) = match address.rsplit_once('@') {
+            Some((keys, place)) => (given(keys)?, place),
+            None => (CredentialSource::Chain, address),
+        };
         let (host, bucket) = place.split_once('/')?;
         let settings: BTreeMap<_, _> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
         let is = |name: &str| settings.get(name).map(|value| *value == "true");
         let mut config = Config::new(bucket, *settings.get("region").unwrap_or(&"us-east-1"));
         config.endpoint = Some(format!("{scheme}://{host}"));
         config.force_path_style = is("path_style").unwrap_or(true);
-        config.credentials = CredentialSource::Static(StaticCredentials::new(access, secret, None));
+        config.credentials = credentials;
         config.conditional_put = is("conditional_put");
         config.conditional_delete = is("conditional_delete");
         config.bare_etags = is("bare_etags").unwrap_or(false);
@@ -96,5 +101,46 @@ impl Server {
 
     pub(crate) async fn open(&self) -> S3Driver {
         S3Driver::open(self.config.clone()).await.expect("the settings go together")
+    }
+
+    /// Two drivers with connections of their own, as two processes have. Of the chain each might get temporary keys
+    /// of its own, as of STS, and those stand in URLs: there they share what they have.
+    pub(crate) async fn open_two(&self) -> (S3Driver, S3Driver) {
+        let first = self.open().await;
+        let second = match self.config.credentials {
+            CredentialSource::Static(_) => self.open().await,
+            CredentialSource::Chain => first.clone(),
+        };
+        (first, second)
+    }
+}
+
+fn given(keys: &str) -> Option<CredentialSource> {
+    let (access, secret) = keys.split_once(':')?;
+    Some(CredentialSource::Static(StaticCredentials::new(access, secret, None)))
+}
+
+mod tests {
+    use super::*;
+
+    const ACCOUNT: &str = "s3.eu-central-1.amazonaws.com/images?region=eu-central-1&path_style=false";
+
+    #[test]
+    fn a_url_with_keys_is_asked_with_them_and_one_without_by_the_chain() {
+        let keyed = Server::parse(&format!("https://AKID:se/cr@t@{ACCOUNT}")).expect("a URL").config;
+        let unkeyed = Server::parse(&format!("https://{ACCOUNT}")).expect("a URL").config;
+
+        assert!(format!("{:?}", keyed.credentials).contains("AKID"), "{keyed:?}");
+        assert!(matches!(unkeyed.credentials, CredentialSource::Chain), "{unkeyed:?}");
+        for config in [keyed, unkeyed] {
+            assert_eq!(config.endpoint.as_deref(), Some("https://s3.eu-central-1.amazonaws.com"));
+            assert_eq!((&*config.bucket, &*config.region), ("images", "eu-central-1"));
+        }
+    }
+
+    /// As where a shell left the secret out.
+    #[test]
+    fn a_url_with_half_of_its_keys_is_none() {
+        assert!(Server::parse(&format!("https://AKID@{ACCOUNT}")).is_none());
     }
 }

@@ -27,8 +27,8 @@ const PART_SIZE: &str = "uploads:\n  part_size: 16MiB\n";
 /// Beyond a whole number of what the registry saves a session after, so that no record is on its way when the
 /// last byte is waited for, and the last part is not full, whatever the size.
 const MORE_BYTES: u64 = 101 * MIB;
-/// Parts an upload holds at most: four on their way, one being filled, and one to go round.
-const PARTS_HELD: u64 = 6;
+/// Parts an upload holds at most: two on their way, one being filled, and one to go round.
+const PARTS_HELD: u64 = 4;
 /// What may come on top of these: the client of the store, and memory the allocator has not given back.
 const MEMORY_BYTES: u64 = 64 * MIB;
 /// How long the store may take for the parts that are complete. Nothing is asserted about it.

@@ -71,7 +71,8 @@ pub async fn examine(loaded: &Loaded) -> Diagnosis {
     let mut inspected = vec![Finding::note("driver", store.name())];
     inspected.extend(abilities(store.capabilities(), &config.uploads));
     let writes = !config.storage.maintenance.readonly.enabled;
-    let allowed = Inspection { writes, redirects: redirects(&config.storage) };
+    let uploads_rest = config.storage.maintenance.upload_purging.age;
+    let allowed = Inspection { writes, redirects: redirects(&config.storage), uploads_rest };
     if !writes {
         let state = "not tried, because the configuration is read-only";
         inspected.push(Finding::unknown(

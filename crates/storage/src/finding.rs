@@ -1,5 +1,7 @@
 //! What was found out about a store, for the person who runs the registry.
 
+use std::time::Duration;
+
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -20,11 +22,19 @@ pub struct Inspection {
     pub writes: bool,
     /// Clients are sent to the store, so somebody has to sign.
     pub redirects: bool,
+    /// How long an upload may rest before the registry gives it up.
+    pub uploads_rest: Duration,
 }
 
 impl Inspection {
-    /// Everything is allowed and worth looking at.
-    pub const EVERYTHING: Self = Self { writes: true, redirects: true };
+    /// Everything is allowed and worth looking at; uploads rest for a week.
+    pub const EVERYTHING: Self =
+        Self { writes: true, redirects: true, uploads_rest: Duration::from_secs(7 * 24 * 3600) };
+
+    /// The same in whole days, as the rules of stores count.
+    pub const fn days_of_rest(&self) -> u64 {
+        self.uploads_rest.as_secs().div_ceil(24 * 3600)
+    }
 }
 
 /// One thing found out about a store: what is so, and what to do about it.

@@ -113,7 +113,10 @@ const fn remedy(promise: Promise) -> &'static str {
             "use another release of the store: a push with a lost answer cannot be repeated"
         }
         Promise::AbortFrees => "give the store a rule that removes unfinished uploads after a week",
-        Promise::ConditionalDelete => "nothing relies on it yet; use a newer release of the store",
+        Promise::ConditionalDelete => {
+            "the records of ended uploads stay, a few hundred bytes for each that came by PATCH; use a newer \
+             release of the store"
+        }
         Promise::Presign => "write `storage.redirect.disable: true`, or use credentials that can sign",
         Promise::Deletes => "grant the permission to delete, and remove what lies below probe/",
     }

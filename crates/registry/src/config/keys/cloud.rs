@@ -15,9 +15,9 @@ pub(super) const KEYS: &[Key] = &[
         .example("eu-central-1"),
     Key::new("storage.s3.regionendpoint", Kind::Text, "The endpoint, for stores other than Amazon's. Without a scheme, `secure` decides.")
         .example("http://minio:9000"),
-    Key::new("storage.s3.redirectendpoint", Kind::Text, "The endpoint that redirected pulls name, where clients reach the store by another name than the registry does.")
+    Key::new("storage.s3.redirectendpoint", Kind::Text, "The endpoint that redirected pulls name, where clients reach the store by another name than the registry does. The bucket is put before its host, as `BUCKET.images.example.com`, unless `forcepathstyle` puts it into the path.")
         .example("https://images.example.com"),
-    Key::new("storage.s3.forcepathstyle", Kind::Flag, "Puts the bucket into the path instead of the host name. Default: true with `regionendpoint`, else false.")
+    Key::new("storage.s3.forcepathstyle", Kind::Flag, "Puts the bucket into the path instead of the host name, at `regionendpoint` and `redirectendpoint` alike. Default: true with `regionendpoint`, else false.")
         .example("true"),
     Key::new("storage.s3.accesskey", Kind::Secret, "The access key, with `secretkey`. Without both, credentials come from the environment, a profile, a web identity (IRSA), the container (ECS, EKS Pod Identity) or the instance (IMDSv2).")
         .example("AKIAIOSFODNN7EXAMPLE"),

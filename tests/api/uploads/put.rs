@@ -8,8 +8,8 @@ use entrepot_storage::ErrorKind;
 use entrepot_storage::decorate::{Effect, Operation, Rule};
 use entrepot_tests::http::{Client, Response};
 use entrepot_tests::on_every_store;
-use entrepot_tests::registry::Setup;
 use entrepot_tests::registry::content::{noise, with_digest, with_query};
+use entrepot_tests::registry::{Setup, TestRegistry};
 
 const MIB: usize = 1024 * 1024;
 
@@ -232,12 +232,20 @@ fn an_upload_the_store_has_lost_is_unknown_from_then_on(setup: Setup) {
     let setup = setup.domain(|config| config.part_bytes = Some(64 * 1024));
     let (setup, controls) = setup.breakable();
     let registry = setup.start();
-    let content = noise(8, 200_000);
-    for lost in [Operation::UploadPart, Operation::UploadComplete] {
+    let (before, after) =
+        (Effect::FailBefore(ErrorKind::UploadGone), Effect::FailAfter(ErrorKind::UploadGone));
+    let losses = [
+        (Operation::UploadPart, before.clone()),
+        (Operation::UploadComplete, before),
+        // It made an object, and not of what was sent.
+        (Operation::UploadComplete, after),
+    ];
+    for (number, (lost, effect)) in losses.into_iter().enumerate() {
+        let content = noise(number as u64, 200_000);
         let location = started(&registry, &content);
         let whole = [content.clone(), noise(9, 100_000)].concat();
         controls.clear();
-        controls.add(Rule::new(Effect::FailBefore(ErrorKind::UploadGone)).on(lost));
+        controls.add(Rule::new(effect).on(lost));
 
         let put = registry.put(with_digest(&location, Digest::sha256(&whole))).body(&whole[content.len()..]);
         put.send().refused(Failure::UploadUnknown);
@@ -245,9 +253,16 @@ fn an_upload_the_store_has_lost_is_unknown_from_then_on(setup: Setup) {
         controls.clear();
         registry.get(&location).send().refused(Failure::UploadUnknown);
         registry.patch(&location).body(b"more").send().refused(Failure::UploadUnknown);
+        assert_eq!(blobs_in(&registry), number, "what was made is deleted");
         registry.push_blob("a", &whole);
         assert!(holds(&registry, &whole));
     }
+}
+
+/// How many there are bytes of.
+fn blobs_in(registry: &TestRegistry) -> usize {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(registry.store().list("data/", None, 100)).unwrap().objects.len()
 }
 
 fn the_empty_blob_can_be_pushed_in_every_way(setup: Setup) {

@@ -278,13 +278,16 @@ impl Inner {
                 return self.join_attempt(session, key, now, &digest, parts).await;
             }
         };
-        self.bring_about(key, &moved, &record, Closer::Recorder).await?;
+        // The session names nothing of what was replaced any more, whatever becomes of it.
+        if let Err(error) = self.bring_about(key, &moved, &record, Closer::Recorder).await {
+            self.discard(own.superseded).await;
+            return Err(error);
+        }
         let mut attempt = attempt;
         if self.broken(Mutation::VersionReadAfterSessionMoved) {
             blob = self.load(&layout::blob(&digest)).await?;
             attempt = Attempt::bound_to(&blob);
         }
-        // The session names nothing of it any more.
         let discarded = self.discard(own.superseded);
         let publish = self.publish(&session.repository, &digest, &own.pointer, &attempt, link, own.drafts);
         join(publish, discarded).await.0

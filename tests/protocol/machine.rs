@@ -52,8 +52,10 @@ pub(crate) enum Op {
     DeleteTag(Repo, Label),
     DeleteManifest(Repo, Man),
     DeleteBlob(Repo, Blob),
-    /// Ends all sessions and sweeps all orphans, whatever their age.
+    /// Ends all sessions and sweeps all orphans, whatever their age, as the daily run does.
     Expire,
+    /// The same as the monthly run does: what blob records name is passed over first. Removes old tombstones.
+    ExpireEverything,
     GcLink(Repo, Blob),
     GcBlob(Blob),
     GcManifest(Repo, Man),
@@ -67,6 +69,7 @@ impl Op {
         matches!(
             self,
             Op::Expire
+                | Op::ExpireEverything
                 | Op::GcLink(..)
                 | Op::GcBlob(_)
                 | Op::GcManifest(..)
@@ -157,12 +160,15 @@ impl Machine {
             Op::DeleteTag(repo, label) => self.registry.delete_tag(&repo.name(), &label.tag()).await,
             Op::DeleteManifest(repo, man) => self.registry.delete_manifest(&repo.name(), &man.digest()).await,
             Op::DeleteBlob(repo, blob) => self.registry.delete_blob(&repo.name(), &blob.digest()).await,
-            Op::Expire => {
-                let at_once = Expiry { sessions: Duration::ZERO, orphans: Duration::ZERO, dry_run: false };
-                self.registry.expire(&at_once, Reach::Younger(Duration::MAX)).await.map(|_| ())
-            }
+            Op::Expire => self.expire(Reach::Younger(Duration::MAX)).await,
+            Op::ExpireEverything => self.expire(Reach::Everything).await,
             collection => Ok(self.collect(collection).await?),
         }
+    }
+
+    async fn expire(&self, reach: Reach) -> Result<(), Error> {
+        let at_once = Expiry { sessions: Duration::ZERO, orphans: Duration::ZERO, dry_run: false };
+        self.registry.expire(&at_once, reach).await.map(|_| ())
     }
 
     async fn collect(&self, op: &Op) -> entrepot_storage::Result<()> {

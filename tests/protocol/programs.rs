@@ -102,7 +102,8 @@ fn deletes(dice: &mut Dice, repo: Repo) -> Vec<Op> {
 fn collection(dice: &mut Dice) -> Op {
     let repo = if dice.chance(3) { Repo::R1 } else { Repo::R0 };
     match dice.below(9) {
-        0 | 1 => Op::Expire,
+        0 => Op::Expire,
+        1 => Op::ExpireEverything,
         2 | 3 => Op::GcLink(repo, dice.pick(&Blob::ALL)),
         4 | 5 => Op::GcBlob(dice.pick(&Blob::ALL)),
         6 => Op::GcManifest(repo, dice.pick(&Man::ALL)),

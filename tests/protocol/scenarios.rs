@@ -172,6 +172,10 @@ fn sessions() -> Vec<Scenario> {
             open("a session forgotten after its success"),
             vec![vec![Finish(0, A, 6..11), Forget(0)], close(), expire(), gc_link(), gc_blob()],
         ),
+        scenario(
+            open("the same, and everything is looked at"),
+            vec![vec![Finish(0, A, 6..11), Forget(0)], close(), vec![ExpireEverything], gc_link(), gc_blob()],
+        ),
         scenario(none("a whole session and two reapers"), vec![whole(0), expire(), expire()]),
         scenario(
             none("a session and a one-request upload"),

@@ -110,6 +110,11 @@ impl Registry {
     pub fn is_read_only(&self, repository: &str) -> bool {
         self.0.read_only.read().unwrap_or_else(PoisonError::into_inner).covers(repository)
     }
+
+    /// Whether nothing at all is written.
+    pub(crate) fn is_read_only_everywhere(&self) -> bool {
+        self.0.read_only.read().unwrap_or_else(PoisonError::into_inner).everything
+    }
 }
 
 impl Inner {

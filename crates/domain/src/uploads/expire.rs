@@ -27,13 +27,32 @@ pub struct Expiry {
     pub dry_run: bool,
 }
 
-/// How far back a run looks for orphans.
+/// How far back a run looks for orphans. Whatever it is, all blob records are read where it finds bytes whose
+/// session is forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// At all bytes. One read of each blob record, and 16 bytes of memory.
+    /// At all bytes. One read of each blob record.
     Everything,
     /// At bytes younger than this; the older ones were looked at when they were. Two reads for each.
     Younger(Duration),
+}
+
+/// What a run did, and how it ended.
+pub(super) struct Run {
+    pub(super) done: Expired,
+    /// Whether it came to the end of what it was to look through for orphans.
+    pub(super) looked: bool,
+    /// The first thing that kept a part of it from being done.
+    pub(super) outcome: Result<()>,
+}
+
+/// A run about to begin.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plan<'a> {
+    pub(super) expiry: &'a Expiry,
+    pub(super) reach: Reach,
+    /// How long tombstones of sessions stay: as long as bytes are looked at, which these tell the digest of.
+    pub(super) tombstones: Duration,
 }
 
 /// What a run of the expiry did, or would have done.
@@ -69,13 +88,15 @@ impl Registry {
     /// Ends sessions older than `expiry` says and frees orphaned bytes. Safe beside any number of pushes
     /// and of other runs. Lists all bytes, reads what is old of the sessions, and as much more as `reach`
     /// says.
+    ///
+    /// Fails where the store did in a way that kept a part of this from being done, after the rest was.
     pub async fn expire(&self, expiry: &Expiry, reach: Reach) -> Result<Expired> {
-        let mut done = Expired::default();
-        self.0.expire_sessions(expiry, &mut done).await?;
-        self.0.sweep_orphans(expiry, reach, &mut done).await?;
-        self.0.abort_uploads(expiry, &mut done).await?;
-        self.0.sweep_probes(expiry, &mut done).await?;
-        Ok(done)
+        let tombstones = match reach {
+            Reach::Everything => Duration::ZERO,
+            Reach::Younger(age) => age,
+        };
+        let run = self.0.run(Plan { expiry, reach, tombstones }).await;
+        run.outcome.map(|()| run.done)
     }
 }
 
@@ -106,13 +127,26 @@ impl Inner {
         }
     }
 
-    async fn expire_sessions(&self, expiry: &Expiry, done: &mut Expired) -> Result<()> {
+    /// None of the parts waits for another, so one the store fails on keeps nobody from the rest.
+    pub(super) async fn run(&self, plan: Plan<'_>) -> Run {
+        let (expiry, mut done) = (plan.expiry, Expired::default());
+        let sessions = self.expire_sessions(&plan, &mut done).await;
+        let orphans = self.sweep_orphans(expiry, plan.reach, &mut done).await;
+        let uploads = self.abort_uploads(expiry, &mut done).await;
+        let probes = self.sweep_probes(expiry, &mut done).await;
+        Run { done, looked: orphans.is_ok(), outcome: sessions.and(orphans).and(uploads).and(probes) }
+    }
+
+    async fn expire_sessions(&self, plan: &Plan<'_>, done: &mut Expired) -> Result<()> {
+        let expiry = plan.expiry;
         self.each_object(layout::UPLOADS, async |meta| {
             if !self.is_older(meta.modified, expiry.sessions) {
                 return Ok(());
             }
             if Class::of_size(meta.size).is_dead() {
-                return self.remove_tombstone(&meta, expiry).await;
+                let removed = self.remove_tombstone(&meta, plan).await;
+                done.note(&meta.key, removed);
+                return Ok(());
             }
             done.sessions += 1;
             if expiry.dry_run {
@@ -126,10 +160,10 @@ impl Inner {
     }
 
     /// A session's tombstone outlives every token that could name it; then it may go, by condition only.
-    async fn remove_tombstone(&self, meta: &ObjectMeta, expiry: &Expiry) -> Result<()> {
-        let outlived =
-            self.is_older(meta.modified, self.config.session_retention + self.config.session_lifetime);
-        if expiry.dry_run || !outlived || !self.store.capabilities().conditional_delete {
+    async fn remove_tombstone(&self, meta: &ObjectMeta, plan: &Plan<'_>) -> Result<()> {
+        let named = self.config.session_retention + self.config.session_lifetime;
+        let outlived = self.is_older(meta.modified, named.max(plan.tombstones));
+        if plan.expiry.dry_run || !outlived || !self.store.capabilities().conditional_delete {
             return Ok(());
         }
         let found = self.load::<SessionRecord>(&meta.key).await?;

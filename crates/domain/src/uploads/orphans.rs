@@ -4,8 +4,8 @@
 //! records and passes over what they name; only the rest is judged by the protocol, which reads them again.
 //! To pass over something is always safe.
 
-use std::collections::{BTreeSet, HashSet};
-use std::hash::{BuildHasher, RandomState};
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use entrepot_oci::Digest;
 use entrepot_storage::{Key, ObjectMeta};
@@ -19,24 +19,45 @@ use crate::mutation::Mutation;
 use crate::record::{Class, Pointer, Publishing, SessionRecord, SessionState};
 use crate::registry::Inner;
 
-/// Fingerprints of data keys. Two that are alike by accident keep an orphan until the next run, which
-/// takes others.
-struct Fingerprints {
-    state: RandomState,
-    seen: HashSet<u64>,
+/// Data keys, as far as 16 MiB of memory can tell them from others: a Bloom filter. A key that is taken for
+/// one of them by accident keeps an orphan until the next run, which takes another seed. Of ten million keys
+/// one in some hundred is.
+struct InUse {
+    seed: u64,
+    bits: Vec<u64>,
 }
 
-impl Fingerprints {
-    fn nothing() -> Self {
-        Self { state: RandomState::new(), seen: HashSet::new() }
+const WORDS: usize = 1 << 21;
+const MARKS: u64 = 4;
+
+impl InUse {
+    fn nothing(seed: u64) -> Self {
+        Self { seed, bits: vec![0; WORDS] }
+    }
+
+    /// The bits that stand for a key, each as a word and a mask.
+    fn places(&self, key: &Key) -> impl Iterator<Item = (usize, u64)> + use<> {
+        let seed = self.seed;
+        let hash = |salt: u64| {
+            let mut hasher = DefaultHasher::new();
+            (seed, salt, key).hash(&mut hasher);
+            hasher.finish()
+        };
+        let (one, other) = (hash(0), hash(1) | 1);
+        (0..MARKS).map(move |mark| {
+            let place = one.wrapping_add(other.wrapping_mul(mark)) % (WORDS as u64 * 64);
+            ((place / 64) as usize, 1 << (place % 64))
+        })
     }
 
     fn add(&mut self, key: &Key) {
-        self.seen.insert(self.state.hash_one(key));
+        for (word, mask) in self.places(key) {
+            self.bits[word] |= mask;
+        }
     }
 
     fn may_contain(&self, key: &Key) -> bool {
-        self.seen.contains(&self.state.hash_one(key))
+        self.places(key).all(|(word, mask)| self.bits[word] & mask != 0)
     }
 }
 
@@ -56,8 +77,8 @@ impl Inner {
         done: &mut Expired,
     ) -> Result<()> {
         let (below, in_use) = match reach {
-            Reach::Younger(age) => (Some(age), Fingerprints::nothing()),
-            Reach::Everything => (None, self.in_use(done).await?),
+            Reach::Younger(age) => (Some(age), None),
+            Reach::Everything => (None, Some(self.in_use(done).await?)),
         };
         let mut nameless = BTreeSet::new();
         let mut early = BTreeSet::new();
@@ -67,7 +88,7 @@ impl Inner {
         self.each_object(layout::DATA, async |meta| {
             let age = self.age(meta.modified);
             let passed_over = age <= expiry.orphans || below.is_some_and(|below| age >= below);
-            if passed_over || in_use.may_contain(&meta.key) {
+            if passed_over || in_use.as_ref().is_some_and(|in_use| in_use.may_contain(&meta.key)) {
                 return Ok(());
             }
             match self.sweep(&meta.key, expiry, done).await {
@@ -80,8 +101,12 @@ impl Inner {
         .await?;
         if self.broken(Mutation::OrphanSweepScansFirst) {
             nameless.retain(|key| !early.contains(key));
-        } else if !nameless.is_empty() {
-            self.each_instance(|inst| _ = nameless.remove(&inst)).await?;
+        } else if !nameless.is_empty()
+            && let Err(error) = self.each_instance(|inst| _ = nameless.remove(&inst)).await
+        {
+            // What cannot be read might name any of them.
+            done.note(&layout::blobs(), Err(error));
+            return Ok(());
         }
         self.drop_orphans(nameless, expiry, done).await;
         Ok(())
@@ -148,8 +173,10 @@ impl Inner {
     }
 
     /// What blob records name, as far as they can be read.
-    async fn in_use(&self, done: &mut Expired) -> Result<Fingerprints> {
-        let mut in_use = Fingerprints::nothing();
+    async fn in_use(&self, done: &mut Expired) -> Result<InUse> {
+        let mut seed = [0; 8];
+        self.entropy.fill(&mut seed);
+        let mut in_use = InUse::nothing(u64::from_ne_bytes(seed));
         self.each_object(layout::BLOBS, async |meta| {
             match self.instance(&meta).await {
                 Ok(inst) => inst.iter().for_each(|inst| in_use.add(inst)),
@@ -191,3 +218,19 @@ impl Inner {
 
 /// Nothing tells which blob some bytes were to be.
 struct Nameless;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_use_is_never_taken_for_something_else_and_the_rest_seldom_for_it() {
+        let key = |number: u32| format!("data/ab/{number:032x}").parse::<Key>().expect("a key");
+        let mut in_use = InUse::nothing(7);
+
+        (0..10_000).for_each(|number| in_use.add(&key(number)));
+
+        assert!((0..10_000).all(|number| in_use.may_contain(&key(number))));
+        assert!((10_000..20_000).filter(|&number| in_use.may_contain(&key(number))).count() < 10);
+    }
+}

@@ -5,14 +5,16 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::expire::{Expired, Expiry, Reach};
-use crate::error::Result;
-use crate::layout;
-use crate::record::{PurgeRecord, Swap};
-use crate::registry::Registry;
+use entrepot_storage::Version;
 
-/// How often all bytes are looked at, however old: a replica that was killed while it deleted a blob may have
-/// left some that were no longer young.
+use super::expire::{Expired, Expiry, Plan, Reach, Run};
+use crate::error::{Error, Result};
+use crate::layout;
+use crate::record::{PurgeRecord, Slot, Swap};
+use crate::registry::{Inner, Registry};
+
+/// How often all bytes are looked at, however old: the daily runs pass over what became an orphan late, as
+/// bytes do whose session went on for long, and what could not be deleted when it was young.
 const EVERYTHING_EVERY: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// How much further back a run looks than to the one before it. Bytes of a session that was still alive
@@ -21,48 +23,95 @@ const OVERLAP: Duration = Duration::from_secs(2 * 24 * 3600);
 
 impl Registry {
     /// Runs the expiry, unless a replica has begun to within nine tenths of `every`: `None` then, after one
-    /// read. A dry run asks nobody and tells nobody.
+    /// read. `None` as well while everything is read-only. A dry run changes nothing and so asks neither.
+    ///
+    /// Fails as [`Registry::expire`] does.
     pub async fn purge(&self, expiry: &Expiry, every: Duration) -> Result<Option<Expired>> {
+        if self.is_read_only_everywhere() && !expiry.dry_run {
+            return Ok(None);
+        }
         let inner = &self.0;
-        let key = layout::purge();
-        let found = inner.load::<PurgeRecord>(&key).await?;
+        let found = inner.last_purge().await?;
         let last = found.record.unwrap_or_default();
         let now = inner.clock.now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let plan = plan(&last, now, expiry, every);
         if expiry.dry_run {
-            return self.expire(expiry, reach(&last, now, expiry)).await.map(Some);
+            let run = inner.run(plan).await;
+            return run.outcome.map(|()| Some(run.done));
         }
         // A time far ahead was written by a clock that was wrong, and must not end the purges for good.
         if Duration::from_secs(now.abs_diff(last.begun)) < every / 10 * 9 {
             return Ok(None);
         }
-        let begun = PurgeRecord { begun: now, ..last };
-        let Swap::Won(version) = inner.swap(&key, found.version.as_ref(), &begun).await? else {
+        let claimed = PurgeRecord { begun: now, ..last };
+        let Swap::Won(version) = inner.swap(&layout::purge(), found.version.as_ref(), &claimed).await? else {
             return Ok(None);
         };
-        let reach = reach(&last, now, expiry);
-        let done = self.expire(expiry, reach).await?;
-        let over = PurgeRecord {
-            looked: Some(now),
-            looked_at_everything: if reach == Reach::Everything {
-                Some(now)
-            } else {
-                last.looked_at_everything
-            },
-            ..begun
+        let run = inner.run(plan).await;
+        let over = match run.looked {
+            true => claimed.after(plan.reach),
+            // Others need not wait for the time this one would have taken.
+            false => last,
         };
-        // Lost to a run that began because this one took so long: it will tell for itself.
-        inner.swap(&key, Some(&version), &over).await?;
-        Ok(Some(done))
+        if let Err(error) = inner.tell_of_purge(&version, over, &run, plan.reach).await {
+            tracing::warn!(%error, "what was purged could not be noted, and will be looked at again");
+        }
+        run.outcome.map(|()| Some(run.done))
     }
 }
 
-fn reach(last: &PurgeRecord, now: u64, expiry: &Expiry) -> Reach {
+impl Inner {
+    /// One that cannot be read says nothing, and is written anew: nothing but cost rests on it.
+    async fn last_purge(&self) -> Result<Slot<PurgeRecord>> {
+        match self.load(&layout::purge()).await {
+            Err(error @ Error::Record { .. }) => {
+                tracing::warn!(%error, "when old uploads were purged last is not known any more");
+                self.store.delete(&layout::purge(), None).await?;
+                Ok(Slot::absent())
+            }
+            found => found,
+        }
+    }
+
+    /// A run that took so long that another began tells that one's record what it looked at.
+    async fn tell_of_purge(
+        &self,
+        version: &Version,
+        over: PurgeRecord,
+        run: &Run,
+        reach: Reach,
+    ) -> Result<()> {
+        let Swap::Lost(now) = self.swap(&layout::purge(), Some(version), &over).await? else { return Ok(()) };
+        if let Some(record) = now.record.filter(|_| run.looked) {
+            let both = PurgeRecord { begun: over.begun, ..record }.after(reach);
+            let both = PurgeRecord { begun: record.begun, ..both };
+            self.swap(&layout::purge(), now.version.as_ref(), &both).await?;
+        }
+        Ok(())
+    }
+}
+
+impl PurgeRecord {
+    /// What is known once the run that began last, or one that began before it, has looked so far.
+    fn after(self, reach: Reach) -> Self {
+        let begun = Some(self.begun);
+        let looked_at_everything = match reach {
+            Reach::Everything => self.looked_at_everything.max(begun),
+            Reach::Younger(_) => self.looked_at_everything,
+        };
+        Self { looked: self.looked.max(begun), looked_at_everything, ..self }
+    }
+}
+
+fn plan<'a>(last: &PurgeRecord, now: u64, expiry: &'a Expiry, every: Duration) -> Plan<'a> {
     let since = |time: Option<u64>| time.and_then(|time| now.checked_sub(time)).map(Duration::from_secs);
+    let next = expiry.orphans + every + OVERLAP;
     match (since(last.looked), since(last.looked_at_everything)) {
         (Some(looked), Some(everything)) if everything < EVERYTHING_EVERY => {
-            Reach::Younger(expiry.orphans + looked + OVERLAP)
+            let age = expiry.orphans + looked + OVERLAP;
+            Plan { expiry, reach: Reach::Younger(age), tombstones: next.max(age) }
         }
-        _ => Reach::Everything,
+        _ => Plan { expiry, reach: Reach::Everything, tombstones: next },
     }
 }
 
@@ -76,9 +125,9 @@ mod tests {
     fn everything_is_looked_at_at_first_and_once_a_month() {
         let orphans = Duration::from_secs(8 * DAY);
         let expiry = Expiry { sessions: orphans, orphans, dry_run: false };
-        let reach = |looked, everything| {
-            let last = PurgeRecord { begun: 0, looked, looked_at_everything: everything };
-            reach(&last, 100 * DAY, &expiry)
+        let reach = |looked, looked_at_everything| {
+            let last = PurgeRecord { begun: 0, looked, looked_at_everything };
+            plan(&last, 100 * DAY, &expiry, Duration::from_secs(DAY)).reach
         };
         let younger = |days| Reach::Younger(Duration::from_secs(days * DAY));
 
@@ -89,5 +138,20 @@ mod tests {
         assert_eq!(reach(Some(99 * DAY), Some(70 * DAY)), Reach::Everything);
         // Written by a clock that was wrong.
         assert_eq!(reach(Some(101 * DAY), Some(90 * DAY)), Reach::Everything);
+    }
+
+    #[test]
+    fn a_tombstone_stays_for_as_long_as_its_bytes_are_looked_at() {
+        let days = |days| Duration::from_secs(days * DAY);
+        let expiry = Expiry { sessions: days(2), orphans: days(2), dry_run: false };
+        let kept = |looked, looked_at_everything| {
+            let last = PurgeRecord { begun: 0, looked, looked_at_everything };
+            plan(&last, 100 * DAY, &expiry, days(1)).tombstones
+        };
+
+        // The next run looks at bytes of up to five days, and whoever lies under a tombstone is older than it.
+        assert_eq!(kept(None, None), days(2 + 1 + 2));
+        assert_eq!(kept(Some(99 * DAY), Some(90 * DAY)), days(2 + 1 + 2));
+        assert_eq!(kept(Some(93 * DAY), Some(90 * DAY)), days(2 + 7 + 2), "nobody ran for a week");
     }
 }

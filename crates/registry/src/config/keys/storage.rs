@@ -96,11 +96,11 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("storage.maintenance.uploadpurging.interval", duration(MINUTE, YEAR), "How often the registry looks for such uploads. One of its replicas does so for all.")
         .default("24h")
         .example("12h"),
-    Key::new("storage.maintenance.uploadpurging.dryrun", Kind::Flag, "Only logs what would be removed.")
+    Key::new("storage.maintenance.uploadpurging.dryrun", Kind::Flag, "Only logs what would be removed: each replica does, and of all there is.")
         .default("false")
         .example("true"),
     Key::new("storage.maintenance.readonly", Kind::Section, "Read-only mode."),
-    Key::new("storage.maintenance.readonly.enabled", Kind::Flag, "Refuses pushes and deletes with 405. Read again on SIGHUP.")
+    Key::new("storage.maintenance.readonly.enabled", Kind::Flag, "Refuses pushes and deletes with 405, and begins no purge of old uploads. Read again on SIGHUP.")
         .default("false")
         .example("true"),
     Key::new("storage.maintenance.readonly.repositories", Kind::Texts, "Refuses them in these repositories only, and in all whose names begin with one of these and a slash. Read again on SIGHUP.")

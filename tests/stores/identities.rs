@@ -75,10 +75,11 @@ fn on_s3(way: Amazon, asked: &[&str]) {
     let location = location.expect("temporary keys sign URLs too");
     assert!(said(&location, "X-Amz-Credential").starts_with(&keys.access_key), "{location}");
     assert!(!said(&location, "X-Amz-Security-Token").is_empty());
-    // One whose answer is slow is asked again at once.
+    // One whose answer is slow is asked again at once, which a busy machine may bring about.
     let mut questions = identity.asked();
+    assert!(questions.len() <= 2 * asked.len(), "keys that last are fetched once: {questions:?}");
     questions.dedup();
-    assert_eq!(questions, asked, "keys that last are fetched once");
+    assert_eq!(questions, asked);
 }
 
 #[test]

@@ -70,20 +70,23 @@ fn raise_open_files() {
 
 async fn serve(loaded: Loaded) -> Result<(), ServeError> {
     let config = &loaded.config;
-    // From here on one that comes too early is obeyed late. It would end the process.
+    // Before anything that takes time. One that comes too early is obeyed late: it would end the process, or
+    // be lost where the process is the first of its container.
     let hangup = received(SignalKind::hangup())?;
+    let mut stop = Stop::listen()?;
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
-    let store = assemble::store(&config.storage, &metrics).await?;
-    let store = trial::admit(&config.storage, store).await?;
-    let registry = assemble::registry(config, store).await?;
+    let registry = tokio::select! {
+        opened = open(config, &metrics) => opened?,
+        () = stop.asked() => {
+            tracing::info!("stopped while it waited for the store");
+            return Ok(());
+        }
+    };
     let health = Health::default();
     health.watch(&config.health, registry.store());
 
     let observer = Arc::new(Requests(Arc::clone(&metrics)));
     let settings = assemble::front_end(config)?;
-    // Until here these end the process at once, as they should while a store lets it wait. Whoever can
-    // connect, from the next line on, is to have the answer.
-    let stop = (received(SignalKind::terminate())?, received(SignalKind::interrupt())?);
     let server = frontend::Server::build(settings, registry.clone(), Gate::open(), observer)?;
     let debug = debug_server(config, &metrics, &health)?;
     announce(&loaded, server.addresses(), debug.as_ref());
@@ -96,7 +99,7 @@ async fn serve(loaded: Loaded) -> Result<(), ServeError> {
 
     let stopping = server.handle();
     actix_rt::spawn(async move {
-        stop_signal(stop).await;
+        stop.asked().await;
         tracing::info!("stopping: no new connections, requests in progress may finish");
         health.drain();
         stopping.stop().await;
@@ -107,6 +110,13 @@ async fn serve(loaded: Loaded) -> Result<(), ServeError> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The registry over its store, which was tried.
+async fn open(config: &Config, metrics: &Arc<Metrics>) -> Result<Registry, ServeError> {
+    let store = assemble::store(&config.storage, metrics).await?;
+    let store = trial::admit(&config.storage, store).await?;
+    Ok(assemble::registry(config, store).await?)
 }
 
 fn debug_server(
@@ -127,11 +137,25 @@ fn received(kind: SignalKind) -> Result<Signal, ServeError> {
     signal(kind).map_err(ServeError::Signals)
 }
 
-/// Waits for the signal that asks a process to end: SIGTERM, or SIGINT from a terminal.
-async fn stop_signal((mut terminate, mut interrupt): (Signal, Signal)) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// The signals that ask a process to end: SIGTERM, and SIGINT from a terminal.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn listen() -> Result<Self, ServeError> {
+        Ok(Self {
+            terminate: received(SignalKind::terminate())?,
+            interrupt: received(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 
@@ -182,7 +206,9 @@ async fn purge(registry: Registry, expiry: Expiry, every: Duration) {
     tokio::time::sleep(soon().min(every)).await;
     loop {
         match registry.purge(&expiry, every).await {
-            Ok(None) => tracing::debug!("another replica purges old uploads"),
+            Ok(None) => tracing::debug!(
+                "old uploads were purged a while ago, or are not while everything is read-only"
+            ),
             Ok(Some(done)) if done == Default::default() => tracing::debug!("no old uploads"),
             Ok(Some(done)) => tracing::info!(
                 sessions = done.sessions,

@@ -11,7 +11,7 @@ use rustix::io::{Errno, Result};
 /// Keys share so many locks. What is done under one takes microseconds.
 const SHARDS: usize = 64;
 /// Whoever holds a lock longer than this is stuck; the caller is told to come back.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One lock per shard of the key space: a mutex between our threads and a file lock against other
 /// processes. Only writes that replace or remove an object take one.

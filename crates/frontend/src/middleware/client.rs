@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn both_kinds_of_forwarded_headers_are_read() {
+    fn either_kind_of_forwarded_headers_is_read_where_it_is_configured() {
         let config = behind(&["10.0.0.0/8"]);
         let old = [("x-forwarded-proto", "https"), ("x-forwarded-host", "r.example.com")];
         let new = [("forwarded", "for=\"[2001:db8::1]:99\";proto=https;host=r.example.com")];

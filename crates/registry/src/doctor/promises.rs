@@ -112,7 +112,10 @@ const fn remedy(promise: Promise) -> &'static str {
         Promise::CompleteTwice => {
             "use another release of the store: a push with a lost answer cannot be repeated"
         }
-        Promise::AbortFrees => "give the store a rule that removes unfinished uploads after a week",
+        Promise::AbortFrees => {
+            "give the store a rule that removes unfinished uploads, a week after they began or after \
+             `storage.maintenance.uploadpurging.age` if that is longer"
+        }
         Promise::ConditionalDelete => {
             "the records of ended uploads stay, a few hundred bytes for each that came by PATCH; use a newer \
              release of the store"

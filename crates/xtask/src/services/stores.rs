@@ -17,7 +17,7 @@ use crate::process;
 use crate::workspace;
 
 /// For one start. Those of Ceph take a few seconds on a machine that does nothing else.
-const START_LIMIT: Duration = Duration::from_secs(300);
+const START_LIMIT: Duration = Duration::from_secs(180);
 /// A port that was free may be taken before the store listens on it.
 const STARTS: usize = 3;
 const STOP_LIMIT: Duration = Duration::from_secs(10);

@@ -15,7 +15,7 @@
 //! - **No copy of a part.** The pieces of a part go to the socket as they are: sending 256 MiB in 2048 pieces
 //!   took 144 KiB of memory beside them. Each part and object carries a CRC32C that the store compares; it is
 //!   covered by the request's signature, the payload itself is not hashed a second time. Where a store tells the
-//!   checksum of an upload's parts once it is completed, as MinIO and Garage do, it has to be that of ours, or the
+//!   checksum of an upload's parts once it is completed, as AWS, MinIO and Garage do, it has to be that of ours, or the
 //!   push begins anew.
 //! - **A URL in microseconds**, and the same from every process with the same keys. Temporary keys stand in it,
 //!   so each of two pods makes its own. 6 µs measured with static credentials, 11 µs with a session token of

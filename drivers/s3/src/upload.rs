@@ -87,7 +87,7 @@ impl Client {
             .multipart_upload(list)
             .send();
         match self.call(self.timeouts.completion, request).await {
-            // Ceph tells none, and the SDK takes an answer that was cut short for one that says little.
+            // Ceph may tell none, and the SDK takes an answer that was cut short for one that says little.
             Ok(answer) if answer.e_tag().is_none_or(str::is_empty) => {
                 let unknown = || broken("a completion without an ETag, and no object", Some(&upload.key));
                 self.completed_before(upload, parts).await?.ok_or_else(unknown)
@@ -97,8 +97,11 @@ impl Client {
                 // that answers a repeated completion as the first would say the same again. Nobody can make an
                 // object of these parts any more, so whoever sent them has to begin anew.
                 let told = answer.checksum_crc32_c().unwrap_or_default();
-                let other =
-                    format!("it was completed, but not by the parts that were sent: its CRC32C is {told}");
+                let other = format!(
+                    "it was completed, but not by the parts that were sent: the CRC32C of its parts is {told} \
+                     there. If every upload in parts ends so, the store computes it in a way of its own: write \
+                     `checksums: false`"
+                );
                 Err(Error::new(NAME, ErrorKind::UploadGone).at(&upload.key).because(other))
             }
             Ok(answer) => Ok(ObjectMeta {
@@ -246,7 +249,7 @@ fn checksum_of(part: &Part) -> Option<&str> {
 }
 
 /// Whether the checksum the store tells of an object is that of other parts than these. Only one of their
-/// checksums, `…-N`, is compared: Ceph tells none, and one without a number is that of the whole object, into
+/// checksums, `…-N`, is compared: Ceph before 20 tells none, and one without a number is that of the whole object, into
 /// which ours would have to be combined first.
 fn is_of_others(told: Option<&str>, parts: &[Part]) -> bool {
     match (told, body::checksum_of_parts(parts.iter().map(checksum_of))) {

@@ -6,6 +6,8 @@ use entrepot_storage::Finding;
 use crate::client::Client;
 
 const SUBJECT: &str = "lifecycle rules";
+/// Days in which the slowest push is over.
+const A_WEEK: u64 = 7;
 
 /// One finding: the worst there is. Uploads may rest for so many days.
 pub(super) async fn inspect(client: &Client, rest: u64) -> Finding {
@@ -20,7 +22,8 @@ pub(super) async fn inspect(client: &Client, rest: u64) -> Finding {
             format!("they cannot be read: {failure}"),
             format!(
                 "allow s3:GetLifecycleConfiguration, or look yourself: no rule may expire or archive what lies below \
-                 the root directory, and one should abort incomplete uploads after {rest} days"
+                 the root directory, and one should abort incomplete uploads after {} days",
+                rest.max(A_WEEK)
             ),
         ),
     }
@@ -38,13 +41,15 @@ fn judge(rules: &[LifecycleRule], root: &str, rest: u64) -> Finding {
             "remove the rule, or limit it to a prefix outside the root directory",
         );
     }
+    let wait = rest.max(A_WEEK);
     let aborts = active().filter(|rule| root.starts_with(prefix(rule))).filter_map(days_until_abort).min();
     match aborts {
-        Some(days) if days < rest => Finding::warning(
+        // A rule counts from an upload's beginning, and a slow push may go on for longer than it rests.
+        Some(days) if days < wait => Finding::warning(
             SUBJECT,
-            format!("unfinished uploads are aborted after {days} days, some of which may go on"),
+            format!("unfinished uploads are aborted {days} days after they began, some of which may go on"),
             format!(
-                "let the rule wait {rest} days, as long as uploads may rest (`storage.maintenance.uploadpurging.age`)"
+                "let the rule wait {wait} days, no less than uploads may rest (`storage.maintenance.uploadpurging.age`)"
             ),
         ),
         Some(_) => Finding::note(SUBJECT, "unfinished uploads are cleaned up, nothing else is touched"),
@@ -52,7 +57,7 @@ fn judge(rules: &[LifecycleRule], root: &str, rest: u64) -> Finding {
             SUBJECT,
             "no rule cleans up unfinished uploads",
             format!(
-                "add a lifecycle rule with AbortIncompleteMultipartUpload after {rest} days: parts of uploads that \
+                "add a lifecycle rule with AbortIncompleteMultipartUpload after {wait} days: parts of uploads that \
                  nobody finished are billed and not listed"
             ),
         ),
@@ -160,7 +165,7 @@ mod tests {
             assert_eq!(judged(aborting(others, 7)).severity, Severity::Warning, "{others}");
         }
         let early = judged(aborting("", 1));
-        assert!(early.severity == Severity::Warning && early.state.contains("after 1 days"), "{early:?}");
+        assert!(early.severity == Severity::Warning && early.state.contains("1 days after"), "{early:?}");
     }
 
     #[test]
@@ -168,6 +173,7 @@ mod tests {
         let week = [aborting("", 7)];
 
         assert_eq!(judge(&week, "", 2).severity, Severity::Note);
+        assert_eq!(judge(&[aborting("", 2)], "", 2).severity, Severity::Warning, "pushes may take longer");
         let early = judge(&week, "", 30);
         assert_eq!(early.severity, Severity::Warning);
         assert!(early.remedy.contains("wait 30 days"), "{early:?}");

@@ -235,7 +235,7 @@ fn an_upload_the_store_has_lost_is_unknown_from_then_on(setup: Setup) {
     let (before, after) =
         (Effect::FailBefore(ErrorKind::UploadGone), Effect::FailAfter(ErrorKind::UploadGone));
     let losses = [
-        (Operation::UploadPart, before.clone()),
+        (Operation::UploadPart, before),
         (Operation::UploadComplete, before),
         // It made an object, and not of what was sent.
         (Operation::UploadComplete, after),

@@ -88,6 +88,14 @@ impl AzureDriver {
         Arc::clone(&self.store)
     }
 
+    /// The same with URLs signed by keys of this lender's.
+    #[cfg(test)]
+    pub(crate) fn signing_by(mut self, lender: Arc<Delegations>) -> Self {
+        let store = Arc::get_mut(&mut self.store).expect("nobody else has it yet");
+        store.signer.by = SignedBy::Delegation(lender);
+        self
+    }
+
     /// Creates the container where it is missing. For set-ups and tests: a registry's own identity should
     /// not be allowed to.
     pub async fn create_container(&self) -> Result<()> {
@@ -197,7 +205,7 @@ impl StorageDriver for AzureDriver {
     }
 
     async fn presign_get(&self, key: &Key, options: &PresignOptions) -> Result<Option<SignedUrl>> {
-        self.store.signer.sign(&self.store.name_of(key), options).await.map(Some)
+        self.store.signer.sign(&self.store.name_of(key), options).await
     }
 
     async fn upload_begin(&self, key: &Key) -> Result<Upload> {

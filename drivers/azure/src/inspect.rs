@@ -1,14 +1,11 @@
 //! What the container can and cannot do, found out by trying: Azure tells nobody what he may do.
 
-use std::time::{Duration, SystemTime};
-
 use azure_storage_blob::models::{
     BlobContainerClientGetAccountInfoResultHeaders as _, BlobContainerClientGetPropertiesResultHeaders as _,
 };
 use bytes::Bytes;
 use entrepot_storage::{
-    Error, ErrorKind, Finding, Inspection, Key, PresignOptions, PutMode, ReadRange, Result,
-    StorageDriver as _,
+    Error, ErrorKind, Finding, Inspection, Key, PutMode, ReadRange, Result, StorageDriver as _,
 };
 
 use crate::AzureDriver;
@@ -20,6 +17,9 @@ const CONTRIBUTOR: &str =
     "give the registry's identity the role Storage Blob Data Contributor on the container";
 const DELEGATOR: &str = "give the registry's identity the role Storage Blob Delegator on the storage account, \
     or turn redirects off";
+const SIGNED_URLS: &str = "signed URLs";
+/// How long blocks wait after the last one was written.
+const DAYS_OF_BLOCKS: u64 = 7;
 const UNUSABLE: &str = "the container cannot be used";
 
 pub(crate) async fn inspect(driver: &AzureDriver, store: &Store, allowed: Inspection) -> Vec<Finding> {
@@ -37,8 +37,9 @@ pub(crate) async fn inspect(driver: &AzureDriver, store: &Store, allowed: Inspec
         Err(error) => findings.push(Finding::fault("operations", error.to_string(), "")),
     }
     if allowed.redirects {
-        findings.push(signing(driver, store).await);
+        findings.push(signing(store).await);
     }
+    findings.extend(rest(allowed));
     findings.push(Finding::unknown(
         "lifecycle rules",
         "they belong to the account and cannot be read with the rights a registry needs",
@@ -172,25 +173,73 @@ fn kept(condition: &str, error: Option<Error>, expected: ErrorKind) -> Finding {
     }
 }
 
-async fn signing(driver: &AzureDriver, store: &Store) -> Finding {
-    const SUBJECT: &str = "signed URLs";
-    if let SignedBy::Account(_) = store.signer.by {
-        return Finding::note(
-            SUBJECT,
+async fn signing(store: &Store) -> Finding {
+    match &store.signer.by {
+        SignedBy::Account(_) => Finding::note(
+            SIGNED_URLS,
             "are signed by the account key; they are refused where the account forbids shared keys",
-        );
+        ),
+        SignedBy::Delegation(lender) => delegated(lender.inspect().await),
     }
-    let options = PresignOptions {
-        signed_at: SystemTime::now(),
-        expires_in: Duration::from_secs(60),
-        content_type: None,
-    };
-    let signed = match probe_key() {
-        Ok(key) => driver.presign_get(&key, &options).await,
-        Err(error) => Err(error),
-    };
-    match signed {
-        Ok(_) => Finding::note(SUBJECT, "are signed by a user delegation key"),
-        Err(error) => Finding::fault(SUBJECT, error.to_string(), DELEGATOR),
+}
+
+/// What asking for a key that signs URLs told.
+fn delegated(outcome: Result<()>) -> Finding {
+    match outcome {
+        Ok(()) => Finding::note(SIGNED_URLS, "are signed by a user delegation key"),
+        // No role makes a service faster.
+        Err(error) if error.is_retryable() => Finding::unknown(
+            SIGNED_URLS,
+            error.to_string(),
+            "look at the network between here, the account and the issuer of tokens, and inspect again",
+        ),
+        Err(error) => Finding::fault(SIGNED_URLS, error.to_string(), DELEGATOR),
+    }
+}
+
+/// Azure drops blocks itself, whatever the registry is told to wait for.
+fn rest(allowed: Inspection) -> Option<Finding> {
+    (allowed.days_of_rest() > DAYS_OF_BLOCKS).then(|| {
+        Finding::warning(
+            "uploads",
+            "those that rest longer than a week cannot go on: Azure drops their blocks",
+            "set `storage.maintenance.uploadpurging.age` to 168h",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use entrepot_storage::Severity;
+
+    use super::*;
+    use crate::canned::{Canned, Reply};
+
+    /// An operator was sent to give a role that was there.
+    #[test]
+    fn only_a_refused_key_is_a_matter_of_roles() {
+        let failed = |retryable| Err(Error::new(error::NAME, ErrorKind::Backend { retryable }));
+
+        let (slow, refused) = (delegated(failed(true)), delegated(failed(false)));
+
+        assert_eq!((slow.severity, refused.severity), (Severity::Unknown, Severity::Fault));
+        assert!(refused.remedy.contains("Delegator") && !slow.remedy.contains("Delegator"), "{slow:?}");
+    }
+
+    /// The age of the purge was believed, and uploads younger than it were gone.
+    #[tokio::test]
+    async fn uploads_that_are_to_rest_longer_than_their_blocks_are_told_of() {
+        let account = Canned::start(|_| Reply::new(200));
+        let driver = account.driver();
+        let told = async |days| {
+            let uploads_rest = days * Duration::from_secs(86_400);
+            let allowed = Inspection { writes: false, redirects: false, uploads_rest };
+            let findings = driver.inspect(allowed).await;
+            findings.into_iter().filter(|finding| finding.remedy.contains("uploadpurging")).count()
+        };
+
+        assert_eq!((told(7).await, told(8).await), (0, 1));
     }
 }

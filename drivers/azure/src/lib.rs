@@ -54,16 +54,17 @@
 //! latest. Delegation keys are fetched when the first URL is wanted, live for three days and an hour from
 //! the beginning of the day (UTC) they are for, and are replaced in the background; while a valid one is held
 //! nobody waits. Without one a pull waits three seconds for a service that says nothing, and no other waits again
-//! before the service is asked anew, half a minute later: meanwhile the registry sends the blobs itself. A day's
-//! key is used from one o'clock on, so that no clock that is late finds it not yet valid. All replicas ask for
-//! the same period, so the fields of a URL are the same on each of them.
+//! before the service is asked anew, half a minute later: meanwhile the registry sends the blobs itself, and its
+//! log says why once. A day's key is used from one o'clock on, so that no clock that is late finds it not yet
+//! valid. All replicas ask for the same period, so the fields of a URL are the same on each of them.
 //!
 //! # Uploads
 //!
 //! See the module `upload`. What Azure has no word for leaves blobs below `.entrepot/aborted/`: one empty
-//! mark for each aborted upload, cleared away after 30 days when uploads are listed, for four seconds each time. A block costs two looks
-//! beside it, made at the same time: at the blob, which exists once completed, and at the mark. Waiting
-//! blocks that nobody aborts vanish a week after the last one was written.
+//! mark for each aborted upload, cleared away after 30 days when uploads are listed, for four seconds each time.
+//! A block costs two looks beside it, made at the same time: at the blob, which exists once completed, and at the
+//! mark. Waiting blocks that nobody aborts vanish a week after the last one was written, however long
+//! `uploadpurging.age` lets an upload rest; [`AzureDriver::inspect`] warns where that is longer.
 //!
 //! Every body Azure receives carries its CRC-64, which Azure compares. Deletes of many are 16 at once: the
 //! SDK has no Blob Batch. A snapshot is deleted with its blob. Retries are the caller's

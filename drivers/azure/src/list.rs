@@ -271,18 +271,21 @@ async fn clear_marks(store: &Store) -> Result<()> {
     let mut walk =
         Walk { prefix: prefix.clone(), start: None, marker: None, page: MARKS_AT_ONCE, uncommitted: false };
     let is_old = |at: SystemTime| now.duration_since(at).is_ok_and(|age| age > MARK_LIFE);
+    let mut outcome = Ok(());
     loop {
         let marks = walk.next(store).await?;
         let last = marks.last().and_then(|mark| began_at(mark.name.as_deref()?.strip_prefix(&prefix)?));
         let dated = marks.into_iter().filter_map(|mark| Some((mark.name?, mark.properties?.last_modified?)));
         let old = dated.filter(|(_, marked)| is_old((*marked).into())).map(|(name, _)| name);
-        delete_marks(store, old.collect()).await?;
+        outcome = outcome.and(delete_marks(store, old.collect()).await);
         if walk.marker.is_none() || last.is_some_and(|began| !is_old(began)) {
-            return Ok(());
+            return outcome;
         }
     }
 }
 
+/// Tries all of them and tells the first failure: one mark that cannot be deleted (a legal hold) would keep all that
+/// follow it for good.
 async fn delete_marks(store: &Store, names: Vec<String>) -> Result<()> {
     let deletes = stream::iter(names).map(async |name| {
         match store.container.blob_client(&name).delete(None).await {
@@ -291,7 +294,7 @@ async fn delete_marks(store: &Store, names: Vec<String>) -> Result<()> {
             outcome => outcome.map(|_| ()).map_err(|error| error::meaning(&error)),
         }
     });
-    deletes.buffer_unordered(DELETES).try_collect().await
+    deletes.buffer_unordered(DELETES).fold(Ok(()), async |first: Result<()>, next| first.and(next)).await
 }
 
 #[cfg(test)]
@@ -404,19 +407,20 @@ mod tests {
         (format!("{MARKS}{began:08x}{number:016x}"), now - aborted * DAY)
     }
 
-    /// An account that holds these marks and lists them in pages. One of them is slow to go at first.
-    fn marked(marks: &Marks, slow: Option<String>) -> Canned {
+    /// An account that holds these marks and lists them in pages, but for the requests about one of them that
+    /// `odd` answers.
+    fn marked(marks: &Marks, odd: impl Fn(&Asked, &str) -> Option<Reply> + Send + Sync + 'static) -> Canned {
         let marks = Arc::clone(marks);
         Canned::start(move |asked: &Asked| {
             let mut marks = marks.lock().unwrap();
-            match asked.path.split_once("/images/") {
-                Some((_, name)) if asked.before == 0 && slow.as_deref() == Some(name) => {
-                    Reply::refusal(503, "ServerBusy").after(TOO_LONG)
-                }
-                Some((_, name)) if marks.remove(name).is_some() => Reply::new(202),
-                Some(_) => Reply::refusal(404, "BlobNotFound"),
-                None => page_of_marks(&marks, asked),
-            }
+            let Some((_, name)) = asked.path.split_once("/images/") else {
+                return page_of_marks(&marks, asked);
+            };
+            let usual = || match marks.remove(name) {
+                Some(_) => Reply::new(202),
+                None => Reply::refusal(404, "BlobNotFound"),
+            };
+            odd(asked, name).unwrap_or_else(usual)
         })
     }
 
@@ -448,7 +452,7 @@ mod tests {
             (0..50).map(|number| mark(number, 40, 40)).chain((10..210).map(|number| mark(number, 31, 31)));
         let marks: Marks = Arc::new(Mutex::new(old.collect()));
         marks.lock().unwrap().extend(young.clone());
-        let account = marked(&marks, None);
+        let account = marked(&marks, |_, _| None);
 
         clear_marks_within(TOO_LONG, &account.store()).await;
 
@@ -460,9 +464,12 @@ mod tests {
     #[tokio::test]
     async fn clearing_ends_in_time_and_goes_on_with_the_next_listing() {
         let marks: BTreeMap<_, _> = (0..250).map(|number| mark(number, 40, 40)).collect();
-        let slow = marks.keys().nth(5).cloned();
+        let slow = marks.keys().nth(5).cloned().unwrap();
         let marks: Marks = Arc::new(Mutex::new(marks));
-        let account = marked(&marks, slow);
+        let account = marked(&marks, move |asked, name| {
+            let is_slow = asked.before == 0 && name == slow;
+            is_slow.then(|| Reply::refusal(503, "ServerBusy").after(TOO_LONG))
+        });
 
         clear_marks_within(TIME, &account.store()).await;
         let left = marks.lock().unwrap().len();
@@ -477,13 +484,30 @@ mod tests {
     #[tokio::test]
     async fn marks_that_another_replica_cleared_are_no_failure() {
         let marks: Marks = Arc::new(Mutex::new((0..150).map(|number| mark(number, 40, 40)).collect()));
-        let account = marked(&marks, None);
+        let account = marked(&marks, |_, _| None);
         let store = account.store();
 
         let (one, other) = tokio::join!(clear_marks(&store), clear_marks(&store));
 
         assert!(one.is_ok() && other.is_ok(), "{one:?} {other:?}");
         assert!(marks.lock().unwrap().is_empty());
+    }
+
+    /// It was the end of each clearing.
+    #[tokio::test]
+    async fn a_mark_that_may_not_be_deleted_is_told_and_keeps_no_other() {
+        let all: BTreeMap<_, _> = (0..250).map(|number| mark(number, 40, 40)).collect();
+        let held = all.keys().nth(5).cloned().unwrap();
+        let marks: Marks = Arc::new(Mutex::new(all));
+        let name = held.clone();
+        let account = marked(&marks, move |_, asked_for| {
+            (asked_for == name).then(|| Reply::refusal(409, "BlobImmutableDueToPolicy"))
+        });
+
+        let told = clear_marks(&account.store()).await.unwrap_err();
+
+        assert!(told.to_string().contains("BlobImmutableDueToPolicy"), "{told}");
+        assert!(marks.lock().unwrap().keys().eq([&held]));
     }
 
     #[test]

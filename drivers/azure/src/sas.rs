@@ -41,13 +41,14 @@ pub(crate) enum SignedBy {
 }
 
 impl Signer {
-    /// Signs for the blob `name`. Asks the service for nothing while a valid key is held.
-    pub(crate) async fn sign(&self, name: &str, options: &PresignOptions) -> Result<SignedUrl> {
+    /// Signs for the blob `name`. Asks the service for nothing while a valid key is held; `None` where it gave
+    /// none a moment ago.
+    pub(crate) async fn sign(&self, name: &str, options: &PresignOptions) -> Result<Option<SignedUrl>> {
         match &self.by {
-            SignedBy::Account(policy) => Ok(self.by_account(policy, name, options)),
+            SignedBy::Account(policy) => Ok(Some(self.by_account(policy, name, options))),
             SignedBy::Delegation(delegations) => {
                 let key = delegations.key(options.signed_at).await?;
-                Ok(self.by_delegation(&key, name, options))
+                Ok(key.map(|key| self.by_delegation(&key, name, options)))
             }
         }
     }
@@ -218,7 +219,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_url_is_escaped_cut_to_seconds_and_never_longer_than_asked() {
-        let signed = signer("https://pull.example.com").sign("data/a+b%.x", &options()).await.unwrap();
+        let signed =
+            signer("https://pull.example.com").sign("data/a+b%.x", &options()).await.unwrap().unwrap();
 
         let (path, query) = signed.url.split_once('?').unwrap();
         assert_eq!(path, "https://pull.example.com/images/data/a%2Bb%25.x");

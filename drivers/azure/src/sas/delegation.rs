@@ -2,7 +2,8 @@
 //!
 //! The service is asked beside the calls, one question at a time: a call that is dropped does not end it, and
 //! what comes of it is known to all. Who has no key waits for the answer no longer than a pull can bear, since
-//! the registry sends the blob itself without one.
+//! the registry sends the blob itself without one. Of a question that comes to nothing the first who waits for it
+//! hears why, so that a log has it once; to all others there is no key.
 //!
 //! A key is asked for by its period, and periods are days: all replicas ask for the same one. Azure does
 //! not promise that two askers with one identity get one key for one period. It keeps no keys, so the value
@@ -41,7 +42,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// How long the service is given. Its key is still good for the pulls that follow.
 const LONGEST_QUESTION: Duration = Duration::from_secs(30);
 /// How long a refusal, or silence, holds for those who want a key: each of them asking again, one after the
-/// other, would hold up every pull.
+/// other, would hold up every pull. They get none, and no failure that a retry would spend the store's budget on.
 const REFUSAL: Duration = Duration::from_secs(5);
 /// How long a failed renewal waits for the next: a valid key is held meanwhile.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -77,22 +78,31 @@ struct Held {
     keys: Vec<(SystemTime, Arc<DelegationKey>)>,
     asked: Option<Question>,
     refused: Option<Refusal>,
+    /// When the question was asked that somebody was told to be in vain.
+    told: Option<Instant>,
 }
 
 /// When the service was asked, and what ends with the question.
 type Question = (Instant, watch::Receiver<()>);
 
+/// What is known without waiting.
+enum AtOnce {
+    Key(Arc<DelegationKey>),
+    Refused,
+    Asked(Question),
+}
+
 /// When the service last refused, and how.
 struct Refusal {
     at: Instant,
-    kind: ErrorKind,
+    may_pass: bool,
     why: String,
 }
 
 impl Refusal {
     fn of(error: &Error) -> Self {
         let why = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
-        Self { at: Instant::now(), kind: error.kind(), why }
+        Self { at: Instant::now(), may_pass: error.is_retryable(), why }
     }
 }
 
@@ -111,6 +121,18 @@ impl Held {
     /// The question that is still open, where one is.
     fn open_question(&self) -> Option<Question> {
         self.asked.clone().filter(|(_, question)| question.has_changed().is_ok())
+    }
+
+    /// The question that is open, or a new one that `ask` begins.
+    fn question(&mut self, ask: impl FnOnce() -> Question) -> Question {
+        let question = self.open_question().unwrap_or_else(ask);
+        self.asked = Some(question.clone());
+        question
+    }
+
+    /// Whether the caller is the first to hear that the question of `since` was in vain.
+    fn is_news(&mut self, since: Instant) -> bool {
+        self.told.replace(since) != Some(since)
     }
 
     fn refused_within(&self, time: Duration) -> Option<&Refusal> {
@@ -138,51 +160,65 @@ impl Delegations {
     }
 
     /// The key for the day of `signed_at`, or another that is valid while that one is fetched in the
-    /// background. Waits for the service only where no valid key is held.
-    pub(crate) async fn key(self: &Arc<Self>, signed_at: SystemTime) -> Result<Arc<DelegationKey>> {
+    /// background. Waits for the service only where no valid key is held. `None` where the service gives none;
+    /// the first who waited is told why. That is never retryable: nothing but time makes it better, and the
+    /// budget for asking again is the store's.
+    pub(crate) async fn key(self: &Arc<Self>, signed_at: SystemTime) -> Result<Option<Arc<DelegationKey>>> {
         let now = SystemTime::now();
         let day = day_for(signed_at, now);
-        let (since, mut question) = match self.at_once(day, signed_at.max(now))? {
-            Ok(key) => return Ok(key),
-            Err(question) => question,
+        let (since, mut question) = match self.at_once(day, signed_at.max(now)) {
+            AtOnce::Key(key) => return Ok(Some(key)),
+            AtOnce::Refused => return Ok(None),
+            AtOnce::Asked(question) => question,
         };
         // The error that ends the wait is the question's end.
         let waited = tokio::time::timeout_at(since + PATIENCE, question.changed()).await;
-        let held = self.held();
+        let mut held = self.held();
         let (exact, other) = held.good(day, now);
-        match (exact.or(other), &held.refused) {
-            (Some(key), _) => Ok(key),
-            (None, Some(refusal)) if waited.is_ok() => {
-                Err(Error::new(NAME, refusal.kind).because(refusal.why.clone()))
+        if let Some(key) = exact.or(other) {
+            return Ok(Some(key));
+        }
+        if !held.is_news(since) {
+            return Ok(None);
+        }
+        let refused = held.refused.as_ref().filter(|_| waited.is_ok());
+        Err(failed(refused.map_or_else(|| silence(PATIENCE), |refusal| refusal.why.clone()), false))
+    }
+
+    /// Whether the service gives a key for now, for who wants to know why it does not: waits until the question
+    /// ends, whatever came of the last. A failure is retryable where it may pass by itself.
+    pub(crate) async fn inspect(self: &Arc<Self>) -> Result<()> {
+        let now = SystemTime::now();
+        let day = day_for(now, now);
+        let (_, mut question) = {
+            let mut held = self.held();
+            if held.good(day, now).1.is_some() {
+                return Ok(());
             }
-            (None, _) => Err(silent(PATIENCE)),
+            held.question(|| self.ask_beside(day))
+        };
+        // It is never answered, only ended.
+        let _ = question.changed().await;
+        let held = self.held();
+        match (held.good(day, now).1, &held.refused) {
+            (Some(_), _) => Ok(()),
+            (None, Some(Refusal { why, may_pass, .. })) => Err(failed(why.clone(), *may_pass)),
+            (None, None) => Err(failed(silence(LONGEST_QUESTION), true)),
         }
     }
 
-    /// The key that is there at once, or the question to wait for.
-    fn at_once(
-        self: &Arc<Self>,
-        day: SystemTime,
-        at: SystemTime,
-    ) -> Result<std::result::Result<Arc<DelegationKey>, Question>> {
+    fn at_once(self: &Arc<Self>, day: SystemTime, at: SystemTime) -> AtOnce {
         let mut held = self.held();
         match held.good(day, at) {
-            (Some(key), _) => Ok(Ok(key)),
+            (Some(key), _) => AtOnce::Key(key),
             (None, Some(key)) => {
-                if held.refused_within(PAUSE).is_none() && held.open_question().is_none() {
-                    held.asked = Some(self.ask_beside(day));
+                if held.refused_within(PAUSE).is_none() {
+                    held.question(|| self.ask_beside(day));
                 }
-                Ok(Ok(key))
+                AtOnce::Key(key)
             }
-            (None, None) => {
-                if let Some(Refusal { kind, why, .. }) = held.refused_within(REFUSAL) {
-                    let again = format!("no key to sign URLs with was given a moment ago: {why}");
-                    return Err(Error::new(NAME, *kind).because(again));
-                }
-                let question = held.open_question().unwrap_or_else(|| self.ask_beside(day));
-                held.asked = Some(question.clone());
-                Ok(Err(question))
-            }
+            (None, None) if held.refused_within(REFUSAL).is_some() => AtOnce::Refused,
+            (None, None) => AtOnce::Asked(held.question(|| self.ask_beside(day))),
         }
     }
 
@@ -191,7 +227,7 @@ impl Delegations {
         let (open, question) = watch::channel(());
         tokio::spawn(async move {
             let answer = tokio::time::timeout(LONGEST_QUESTION, this.ask(day)).await;
-            this.learn(day, answer.unwrap_or_else(|_| Err(silent(LONGEST_QUESTION))));
+            this.learn(day, answer.unwrap_or_else(|_| Err(failed(silence(LONGEST_QUESTION), true))));
             drop(open);
         });
         (Instant::now(), question)
@@ -244,10 +280,12 @@ impl Delegations {
     }
 }
 
-/// Nothing but time makes it better, so nobody is to try again at once.
-fn silent(time: Duration) -> Error {
-    Error::new(NAME, ErrorKind::Backend { retryable: false })
-        .because(format!("no good key to sign URLs with within {time:?}"))
+fn silence(time: Duration) -> String {
+    format!("no good key to sign URLs with within {time:?}")
+}
+
+fn failed(why: String, retryable: bool) -> Error {
+    Error::new(NAME, ErrorKind::Backend { retryable }).because(why)
 }
 
 /// The day whose key signs a URL, the same on every replica.
@@ -274,8 +312,11 @@ mod tests {
         AsyncRawResponse, ClientOptions, HttpClient, Request, RetryOptions, StatusCode, Transport,
     };
     use azure_storage_blob::BlobServiceClientOptions;
+    use entrepot_storage::decorate::{Retry, RetryPolicy};
+    use entrepot_storage::{PresignOptions, StorageDriver as _};
 
     use super::*;
+    use crate::{AzureDriver, Config, Credentials};
 
     const HOUR: u64 = 3600;
 
@@ -290,6 +331,8 @@ mod tests {
     enum Mood {
         Hangs,
         Refuses,
+        /// Has no time.
+        Throttles,
         /// Gives a key after this time.
         Gives(Duration),
     }
@@ -304,6 +347,7 @@ mod tests {
             match mood {
                 Mood::Hangs => std::future::pending().await,
                 Mood::Refuses => answer(StatusCode::Forbidden, String::new()),
+                Mood::Throttles => answer(StatusCode::ServiceUnavailable, String::new()),
                 Mood::Gives(pause) => {
                     tokio::time::sleep(pause).await;
                     answer(StatusCode::Ok, lent())
@@ -346,7 +390,21 @@ mod tests {
         (service, Arc::new(Delegations::new(client)))
     }
 
-    async fn key(lender: &Arc<Delegations>) -> Result<Arc<DelegationKey>> {
+    fn options() -> PresignOptions {
+        PresignOptions {
+            signed_at: SystemTime::now(),
+            expires_in: Duration::from_secs(60),
+            content_type: None,
+        }
+    }
+
+    /// A driver whose keys are lent by this one.
+    fn signing_by(lender: Arc<Delegations>) -> AzureDriver {
+        let config = Config::new("example", "images", Credentials::SharedKey("a2V5".into()));
+        AzureDriver::open(&config).unwrap().signing_by(lender)
+    }
+
+    async fn key(lender: &Arc<Delegations>) -> Result<Option<Arc<DelegationKey>>> {
         lender.key(SystemTime::now()).await
     }
 
@@ -357,19 +415,21 @@ mod tests {
         let began = Instant::now();
 
         let all = futures_util::future::join_all((0..10).map(|_| key(&lender))).await;
-        let late = key(&lender).await.unwrap_err();
+        let late = key(&lender).await.unwrap();
 
         assert_eq!(began.elapsed(), PATIENCE);
-        assert!(all.iter().all(std::result::Result::is_err));
-        assert!(!late.is_retryable(), "{late}");
+        let told: Vec<_> = all.iter().filter_map(|key| key.as_ref().err()).collect();
+        let [told] = told[..] else { panic!("one is told, for the log: {told:?}") };
+        assert!(!told.is_retryable(), "{told}");
+        assert!(all.iter().all(|key| matches!(key, Err(_) | Ok(None))));
+        assert!(late.is_none());
         assert_eq!(service.asked(), 1);
         tokio::time::sleep(LONGEST_QUESTION - PATIENCE + Duration::from_millis(1)).await;
-        let ended = key(&lender).await.unwrap_err();
-        assert!(ended.to_string().contains("a moment ago"), "silence is a refusal: {ended}");
+        assert!(key(&lender).await.unwrap().is_none(), "silence is a refusal");
         assert_eq!(service.asked(), 1);
         service.becomes(Mood::Gives(Duration::ZERO));
         tokio::time::sleep(REFUSAL).await;
-        assert!(key(&lender).await.is_ok(), "it is asked again");
+        assert!(key(&lender).await.unwrap().is_some(), "it is asked again");
     }
 
     #[tokio::test(start_paused = true)]
@@ -381,7 +441,7 @@ mod tests {
         let next = key(&lender).await;
 
         assert!(dropped.is_err());
-        assert!(next.is_ok(), "{next:?}");
+        assert!(matches!(next, Ok(Some(_))), "{next:?}");
         assert_eq!(began.elapsed(), Duration::from_secs(1), "it had been asked for");
         assert_eq!(service.asked(), 1);
     }
@@ -393,36 +453,62 @@ mod tests {
 
         tokio::time::sleep(PATIENCE + Duration::from_millis(1)).await;
 
-        assert!(key(&lender).await.is_ok());
+        assert!(key(&lender).await.unwrap().is_some());
         assert_eq!(service.asked(), 1);
     }
 
+    /// Each pull paused and spent what the store's own calls may be repeated with, while a refusal held that
+    /// might pass.
     #[tokio::test(start_paused = true)]
-    async fn a_refusal_holds_for_those_who_come_after_it() {
-        let (service, lender) = lender(Mood::Refuses);
+    async fn a_refusal_holds_for_those_who_come_after_it_and_costs_no_retries() {
+        for mood in [Mood::Refuses, Mood::Throttles] {
+            let (service, lender) = lender(mood);
+            let driver = Arc::new(signing_by(lender));
+            let retried = Retry::new(driver, RetryPolicy::default());
+            let began = Instant::now();
+            let url = async || retried.presign_get(&"data/a".parse().unwrap(), &options()).await;
 
-        let first = key(&lender).await.unwrap_err();
-        let second = key(&lender).await.unwrap_err();
+            let first = url().await.unwrap_err();
+            let second = url().await.unwrap();
 
-        assert_eq!(first.kind(), second.kind());
-        assert!(first.to_string().contains("403") && second.to_string().contains("a moment ago"), "{second}");
-        assert_eq!(service.asked(), 1);
-        tokio::time::advance(REFUSAL).await;
-        key(&lender).await.unwrap_err();
-        assert_eq!(service.asked(), 2);
+            assert_eq!(first.kind(), ErrorKind::Backend { retryable: false });
+            assert!(first.to_string().contains("403") || first.to_string().contains("503"), "{first}");
+            assert!(second.is_none());
+            assert_eq!((service.asked(), began.elapsed()), (1, Duration::ZERO));
+            tokio::time::advance(REFUSAL).await;
+            url().await.unwrap_err();
+            assert_eq!(service.asked(), 2);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_inspection_waits_for_a_slow_key_and_is_told_what_may_pass() {
+        let (_, slow) = lender(Mood::Gives(4 * PATIENCE));
+        assert!(slow.inspect().await.is_ok());
+
+        for (mood, may_pass) in [(Mood::Hangs, true), (Mood::Throttles, true), (Mood::Refuses, false)] {
+            let (service, lender) = lender(mood);
+            let _ = key(&lender).await;
+
+            let told = lender.inspect().await.unwrap_err();
+
+            assert_eq!(told.is_retryable(), may_pass, "{told}");
+            service.becomes(Mood::Gives(Duration::ZERO));
+            assert!(lender.inspect().await.is_ok(), "it asks whatever was refused before");
+        }
     }
 
     /// A good key of yesterday's, and a service that says nothing about today's.
     #[tokio::test(start_paused = true)]
     async fn a_renewal_that_is_not_answered_holds_up_nobody() {
         let (service, lender) = lender(Mood::Gives(Duration::ZERO));
-        let held = key(&lender).await.unwrap();
+        let held = key(&lender).await.unwrap().unwrap();
         lender.held().keys[0].0 -= DAY;
         service.becomes(Mood::Hangs);
         let began = Instant::now();
 
         for _ in 0..100 {
-            assert!(Arc::ptr_eq(&key(&lender).await.unwrap(), &held));
+            assert!(Arc::ptr_eq(&key(&lender).await.unwrap().unwrap(), &held));
             tokio::task::yield_now().await;
         }
 

@@ -1,10 +1,10 @@
 //! Signed URLs, as a client without credentials finds them.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use entrepot_driver_azure::AzureDriver;
-use entrepot_storage::{Key, PresignOptions, PutMode, StorageDriver};
+use entrepot_storage::{Key, PresignOptions, PutMode, SignedUrl, StorageDriver};
 
 use crate::account;
 
@@ -19,6 +19,19 @@ pub(crate) fn options() -> PresignOptions {
 /// A name no URL can hold as it is.
 pub(crate) fn key() -> Key {
     "presigned/a+b%20c&d=e?f#g.h".parse().expect("a key")
+}
+
+/// The first URL by a delegated key waits for the service, for three seconds only, which a machine may stop for.
+/// With a key that is held all is local.
+pub(crate) async fn first_url(driver: &AzureDriver, key: &Key) -> SignedUrl {
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        match driver.presign_get(key, &options()).await {
+            Ok(Some(url)) => return url,
+            outcome => assert!(Instant::now() < end, "no URL within a minute: {outcome:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 pub(crate) async fn signed(driver: &AzureDriver, options: &PresignOptions) -> String {

@@ -18,6 +18,8 @@ use crate::GcsDriver;
 use crate::client::Request;
 use crate::credentials::Signing;
 
+/// Days in which the slowest push is over.
+const A_WEEK: u64 = 7;
 const ROLE: &str = "roles/storage.objectUser on the bucket holds it";
 const SIGNING_ROLE: &str = "Let whoever the registry is sign as the account: roles/iam.serviceAccountTokenCreator \
     on it (iam.serviceAccounts.signBlob), the account's name in `signingaccount` where the registry is no service \
@@ -239,7 +241,7 @@ fn seconds(value: &Value) -> u64 {
 }
 
 /// What a lifecycle rule would do to live data. Harmless ones are no finding: those that only touch
-/// noncurrent versions, abort uploads that rested for `rest` days, or cannot match below the root directory.
+/// noncurrent versions, abort uploads when none goes on any more, or cannot match below the root directory.
 /// <https://cloud.google.com/storage/docs/lifecycle>
 fn lifecycle(rule: &Value, root: &str, rest: u64) -> Option<Finding> {
     let (action, condition) = (&rule["action"], &rule["condition"]);
@@ -265,17 +267,23 @@ fn lifecycle(rule: &Value, root: &str, rest: u64) -> Option<Finding> {
             ),
             remedy,
         )),
-        "AbortIncompleteMultipartUpload" if condition["age"].as_u64().is_some_and(|days| days < rest) => {
-            Some(Finding::warning(
-                "lifecycle rules",
-                format!("A rule aborts uploads that are younger than {rest} days, some of which may go on."),
-                format!(
-                    "Let it wait {rest} days, as long as uploads may rest (`storage.maintenance.uploadpurging.age`)."
-                ),
-            ))
-        }
+        "AbortIncompleteMultipartUpload" => aborts(condition["age"].as_u64()?, rest.max(A_WEEK)),
         _ => None,
     }
+}
+
+/// A rule counts from an upload's beginning, and a slow push may go on for longer than it rests.
+fn aborts(days: u64, wait: u64) -> Option<Finding> {
+    (days < wait).then(|| {
+        Finding::warning(
+            "lifecycle rules",
+            format!("Unfinished uploads are aborted {days} days after they began, some of which may go on."),
+            format!(
+                "Let the rule wait {wait} days since they began, no less than uploads may rest \
+                 (`storage.maintenance.uploadpurging.age`)."
+            ),
+        )
+    })
 }
 
 fn may_match(prefixes: &Value, root: &str) -> bool {
@@ -324,15 +332,20 @@ mod tests {
         }
     }
 
+    /// Uploads that may rest for two hours go on for days, and a rule of one day passed for harmless.
     #[test]
     fn a_rule_that_aborts_uploads_that_may_go_on_is_a_warning() {
-        let week = rule(json!({ "type": "AbortIncompleteMultipartUpload" }), json!({ "age": 7 }));
-        let mut findings = Vec::new();
+        for (age, rest, wait) in [(7, 30, 30), (1, 1, 7), (6, 7, 7)] {
+            let rule = rule(json!({ "type": "AbortIncompleteMultipartUpload" }), json!({ "age": age }));
+            let mut findings = Vec::new();
 
-        judge(&week, "registry/", 30, &mut findings);
+            judge(&rule, "registry/", rest, &mut findings);
 
-        let [told] = &findings[..] else { panic!("{findings:?}") };
-        assert!(told.severity == Severity::Warning && told.remedy.contains("wait 30 days"), "{told:?}");
+            let [told] = &findings[..] else { panic!("{findings:?}") };
+            assert_eq!(told.severity, Severity::Warning);
+            assert!(told.state.contains(&format!("{age} days after they began")), "{told:?}");
+            assert!(told.remedy.contains(&format!("wait {wait} days since they began")), "{told:?}");
+        }
     }
 
     #[test]

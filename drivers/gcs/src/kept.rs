@@ -1,8 +1,8 @@
 //! URLs that were dear to make, kept until later ones take their place.
 //!
-//! Callers ask in spans: within one, all of them want the URL of its beginning. Of each object those of two
-//! instants are kept, the present span's and the next one's, so memory follows how many objects are pulled and
-//! not for how long.
+//! Callers ask in spans: within one, all of them want the URL of its beginning. Of each purpose (object, lifetime
+//! and content type) those of two instants are kept, the present span's and the next one's, so memory follows how
+//! many objects are pulled and in how many ways, and not for how long.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -39,6 +39,20 @@ struct Signed {
     ahead: Option<u64>,
 }
 
+impl Signed {
+    fn has(&self, at: u64) -> bool {
+        self.urls.iter().any(|(of, _)| *of == at)
+    }
+
+    fn keep(&mut self, at: u64, url: Arc<str>) {
+        self.urls.retain(|(of, _)| *of != at);
+        self.urls.push((at, url));
+        // Not the earliest instant: a clock that was set back asks for it from now on.
+        let surplus = self.urls.len().saturating_sub(OF_ONE);
+        self.urls.drain(..surplus);
+    }
+}
+
 impl Kept {
     pub(crate) fn new(purposes: u64) -> Self {
         // By use alone: a policy that counts uses would prefer many objects of yesterday to a new one.
@@ -46,8 +60,21 @@ impl Kept {
         Self(cache.max_capacity(purposes).time_to_idle(IDLE).build())
     }
 
+    /// The URL of this purpose for this instant. Takes no room where there is none: pulls that get no URL would
+    /// push out those of others.
+    pub(crate) fn at(&self, purpose: &Purpose, at: u64) -> Option<Arc<str>> {
+        self.0.get(purpose)?.at(at)
+    }
+
+    /// The URLs of this purpose, for who adds one.
     pub(crate) fn of(&self, purpose: &Purpose) -> Arc<Urls> {
         self.0.get_with_by_ref(purpose, Arc::default)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn purposes(&self) -> u64 {
+        self.0.run_pending_tasks();
+        self.0.entry_count()
     }
 }
 
@@ -59,22 +86,32 @@ impl Urls {
     }
 
     pub(crate) fn keep(&self, at: u64, url: Arc<str>) {
+        self.signed().keep(at, url);
+    }
+
+    /// Keeps what was signed ahead, unless another instant was claimed meanwhile: what comes late would push out
+    /// the URL of the present span.
+    pub(crate) fn keep_claimed(&self, at: u64, url: Arc<str>) {
         let mut signed = self.signed();
-        signed.urls.retain(|(of, _)| *of != at);
-        signed.urls.push((at, url));
-        // Not the earliest instant: a clock that was set back asks for it from now on.
-        let surplus = signed.urls.len().saturating_sub(OF_ONE);
-        signed.urls.drain(..surplus);
+        if signed.ahead == Some(at) {
+            signed.keep(at, url);
+        }
     }
 
     /// Whether it is for the caller to sign for this instant ahead: it is not done, and nobody is at it.
     pub(crate) fn claim(&self, at: u64) -> bool {
         let mut signed = self.signed();
-        let is_free = signed.ahead != Some(at) && !signed.urls.iter().any(|(of, _)| *of == at);
+        let is_free = signed.ahead != Some(at) && !signed.has(at);
         if is_free {
             signed.ahead = Some(at);
         }
         is_free
+    }
+
+    /// Whether what was claimed is still to be done.
+    pub(crate) fn is_claimed(&self, at: u64) -> bool {
+        let signed = self.signed();
+        signed.ahead == Some(at) && !signed.has(at)
     }
 
     /// Nobody is at it any more.
@@ -105,9 +142,9 @@ mod tests {
             kept.of(&purpose(1)).keep(at, format!("url {at}").into());
         }
 
-        let urls = kept.of(&purpose(1));
-        assert_eq!((urls.at(1), urls.at(2), urls.at(3)), (None, Some("url 2".into()), Some("url 3".into())));
-        assert_eq!(kept.of(&purpose(2)).at(3), None);
+        let at = |at| kept.at(&purpose(1), at);
+        assert_eq!((at(1), at(2), at(3)), (None, Some("url 2".into()), Some("url 3".into())));
+        assert_eq!(kept.at(&purpose(2), 3), None);
     }
 
     /// What many had asked for in the past kept out whatever was new.
@@ -123,8 +160,8 @@ mod tests {
             kept.0.run_pending_tasks();
         }
 
-        assert!(kept.0.entry_count() <= 10);
-        assert_eq!(kept.of(&purpose(199)).at(1), Some("new".into()));
+        assert!(kept.purposes() <= 10);
+        assert_eq!(kept.at(&purpose(199), 1), Some("new".into()));
     }
 
     #[test]
@@ -138,5 +175,18 @@ mod tests {
         urls.release(1);
         assert!(!urls.claim(1), "it is done");
         assert!(urls.claim(2));
+    }
+
+    #[test]
+    fn what_was_claimed_before_another_instant_is_not_kept_any_more() {
+        let urls = Urls::default();
+        urls.claim(1);
+        urls.claim(2);
+
+        urls.keep_claimed(1, "late".into());
+        urls.keep_claimed(2, "in time".into());
+
+        assert!(!urls.is_claimed(1) && urls.at(1).is_none());
+        assert_eq!(urls.at(2), Some("in time".into()));
     }
 }

@@ -61,7 +61,8 @@
 //!
 //! All processes make the same URL of the same options; with IAM only while Google signs with the same key.
 //! Clients may add `Range`. The URLs of the 10,000 objects that were asked for last are kept, two of each, and
-//! who asks for one that is being signed waits for it.
+//! who asks for one that is being signed waits for it. An object that is asked for with two lifetimes (for everybody
+//! and for who has logged in) or as two media types counts twice.
 //!
 //! The registry asks for the URL of the beginning of a span, which is half of a URL's life. With each URL by IAM
 //! the next span's is signed beside the pull, so of an object that is pulled in every span only the first pull

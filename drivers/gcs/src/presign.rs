@@ -31,12 +31,16 @@ use crate::{NAME, OpenError};
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 /// The longest for IAM's signatures: the keys behind them change, and live twelve hours at least.
 const LONGEST_BY_IAM: Duration = Duration::from_secs(12 * 3600);
-/// Objects whose URLs are kept: of each that of the present span and of the next.
+/// Of how many objects URLs are kept, that of the present span and of the next. One that is asked for with two
+/// lifetimes or content types counts twice.
 const KEPT: u64 = 10_000;
 /// How many different URLs may be signed at once.
 const STRIPES: usize = 64;
 /// How many are signed ahead at once. Nobody waits for them.
 const AHEAD: usize = 16;
+/// How many may wait for that, those being signed among them. The others are signed ahead by a later pull, if one
+/// comes in time.
+const QUEUE: usize = 1000;
 
 /// The longest what is signed this way lasts.
 pub(crate) const fn longest(signing: &Signing) -> Duration {
@@ -57,6 +61,7 @@ pub(crate) struct Presigner {
     /// Who asks for a URL that is being signed waits for it instead of signing it again.
     stripes: Vec<Mutex<()>>,
     ahead: Semaphore,
+    queue: Arc<Semaphore>,
     iam: Iam,
 }
 
@@ -117,6 +122,7 @@ impl Presigner {
             kept: Kept::new(KEPT),
             stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
             ahead: Semaphore::new(AHEAD),
+            queue: Arc::new(Semaphore::new(QUEUE)),
             iam: Iam::default(),
         })
     }
@@ -167,34 +173,28 @@ impl Presigner {
         client: &Arc<Client>,
         wanted: &Wanted,
     ) -> Result<Option<Arc<str>>> {
-        let urls = self.kept.of(&wanted.purpose);
-        let url = match urls.at(wanted.at) {
-            None => self.signed_in_turn(client, wanted, &urls).await?,
+        let url = match self.kept.at(&wanted.purpose, wanted.at) {
+            None => self.signed_in_turn(client, wanted).await?,
             kept => kept,
         };
         if url.is_some() && matches!(client.identity.signing, Signing::Remote(_)) {
-            self.sign_ahead(client, wanted, urls);
+            self.sign_ahead(client, wanted, self.kept.of(&wanted.purpose));
         }
         Ok(url)
     }
 
-    async fn signed_in_turn(
-        &self,
-        client: &Client,
-        wanted: &Wanted,
-        urls: &Urls,
-    ) -> Result<Option<Arc<str>>> {
+    async fn signed_in_turn(&self, client: &Client, wanted: &Wanted) -> Result<Option<Arc<str>>> {
         if self.iam.rests() {
             return Ok(None);
         }
         // Held for no longer than IAM is given, so a silent one holds up other keys no longer either.
         let _turn = self.stripes[stripe(wanted)].lock().await;
-        if let Some(url) = urls.at(wanted.at) {
+        if let Some(url) = self.kept.at(&wanted.purpose, wanted.at) {
             return Ok(Some(url));
         }
         let url = self.made(client, wanted).await?;
         if let Some(url) = &url {
-            urls.keep(wanted.at, Arc::clone(url));
+            self.kept.of(&wanted.purpose).keep(wanted.at, Arc::clone(url));
         }
         Ok(url)
     }
@@ -203,17 +203,19 @@ impl Presigner {
     /// a pull has to.
     fn sign_ahead(self: &Arc<Self>, client: &Arc<Client>, present: &Wanted, urls: Arc<Urls>) {
         let Some(next) = present.next().filter(|next| urls.claim(next.at)) else { return };
-        if self.iam.rests() {
-            return urls.release(next.at);
-        }
+        let waiting = match Arc::clone(&self.queue).try_acquire_owned() {
+            Ok(waiting) if !self.iam.rests() => waiting,
+            _ => return urls.release(next.at),
+        };
         let (this, client) = (Arc::clone(self), Arc::clone(client));
         tokio::spawn(async move {
+            let _waiting = waiting;
             let _place = this.ahead.acquire().await;
-            // The span may have begun meanwhile.
-            if urls.at(next.at).is_none()
+            // The span may have begun meanwhile, or be over.
+            if urls.is_claimed(next.at)
                 && let Ok(Some(url)) = this.made(&client, &next).await
             {
-                urls.keep(next.at, url);
+                urls.keep_claimed(next.at, url);
             }
             urls.release(next.at);
         });
@@ -400,6 +402,8 @@ mod tests {
     enum Mood {
         #[default]
         Signs,
+        /// Signs after this time.
+        Slow(Duration),
         Refuses,
         Hangs,
     }
@@ -413,8 +417,11 @@ mod tests {
             self.asked.fetch_add(1, Ordering::SeqCst);
             tokio::task::yield_now().await;
             let mood = *self.mood.lock().expect("nobody panics");
+            if let Mood::Slow(pause) = mood {
+                tokio::time::sleep(pause).await;
+            }
             match mood {
-                Mood::Signs => Ok(Sha256::digest(content).to_vec().into()),
+                Mood::Signs | Mood::Slow(_) => Ok(Sha256::digest(content).to_vec().into()),
                 Mood::Refuses => Err(SigningError::from_msg("403 IAM_PERMISSION_DENIED")),
                 Mood::Hangs => std::future::pending().await,
             }
@@ -627,24 +634,96 @@ mod tests {
         assert_eq!(took, Duration::ZERO);
     }
 
+    impl Signed {
+        /// Pulls so many objects, while IAM is in this mood for all that is signed ahead.
+        async fn pulled(&self, objects: usize, ahead: Mood) {
+            for number in 0..objects {
+                self.iam.becomes(Mood::Signs);
+                self.url_of(&format!("data/{number}"), FIRST).await.0.expect("IAM signs");
+                self.iam.becomes(ahead);
+                settle().await;
+            }
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_silent_iam_ahead_holds_up_no_pull() {
-        let signed = Signed::by(Mood::Signs).await;
-        let keys: Vec<String> = (0..3 * AHEAD).map(|number| format!("data/{number}")).collect();
-        for key in &keys {
-            signed.iam.becomes(Mood::Signs);
-            signed.url_of(key, FIRST).await.0.unwrap();
-            signed.iam.becomes(Mood::Hangs);
-        }
-        settle().await;
+        let (signed, objects) = (Signed::by(Mood::Signs).await, 3 * AHEAD);
+        signed.pulled(objects, Mood::Hangs).await;
 
         let (kept, took) = signed.url_of("data/1", FIRST).await;
 
         assert!(kept.unwrap().is_some());
-        assert_eq!(took, Duration::ZERO);
-        let asked = signed.iam.asked();
+        assert_eq!((signed.iam.asked(), took), (objects + AHEAD, Duration::ZERO));
         tokio::time::sleep(PATIENCE + Duration::from_millis(1)).await;
-        assert_eq!(signed.iam.asked(), asked, "those who queued do not ask an IAM that is silent");
+        assert_eq!(signed.iam.asked(), objects + AHEAD, "those who queued do not ask an IAM that is silent");
+    }
+
+    const SLOW: Mood = Mood::Slow(Duration::from_secs(2));
+
+    /// What had waited for a place was signed for a span that was over, and its URL pushed out that of the present.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_still_queued_when_its_span_is_over_is_not_signed() {
+        let signed = Signed::by(Mood::Signs).await;
+        signed.pulled(AHEAD + 1, SLOW).await;
+        let last = format!("data/{AHEAD}");
+        signed.iam.becomes(Mood::Signs);
+        signed.url_of(&last, FIRST + 2 * SPAN).await.0.unwrap();
+        let asked = signed.iam.asked();
+
+        tokio::time::sleep(PATIENCE).await;
+
+        assert_eq!(asked, AHEAD + 1 + AHEAD + 1);
+        assert_eq!(signed.iam.asked(), asked + 1, "the next span's URL alone");
+        signed.iam.becomes(Mood::Hangs);
+        for at in [FIRST + 2 * SPAN, FIRST + 3 * SPAN] {
+            let (url, took) = signed.url_of(&last, at).await;
+            assert!(url.unwrap().is_some() && took == Duration::ZERO, "{at}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_url_that_is_signed_too_late_pushes_out_none() {
+        let signed = Signed::by(Mood::Signs).await;
+        signed.pulled(1, SLOW).await;
+        signed.iam.becomes(Mood::Signs);
+        signed.url_of("data/0", FIRST + 2 * SPAN).await.0.unwrap();
+        settle().await;
+
+        tokio::time::sleep(PATIENCE).await;
+
+        signed.iam.becomes(Mood::Hangs);
+        let (url, took) = signed.url_of("data/0", FIRST + 2 * SPAN).await;
+        assert!(url.unwrap().is_some() && took == Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_queue_that_is_full_takes_no_more_and_those_left_out_come_in_later() {
+        let (signed, objects) = (Signed::by(Mood::Signs).await, QUEUE + 10);
+        signed.pulled(objects, SLOW).await;
+
+        let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        assert!((QUEUE..QUEUE + 10).contains(&tasks), "{tasks}");
+        signed.iam.becomes(Mood::Signs);
+        tokio::time::sleep(PATIENCE).await;
+        let last = format!("data/{}", objects - 1);
+        signed.url_of(&last, FIRST).await.0.unwrap();
+        settle().await;
+        assert_eq!(signed.iam.asked(), objects + QUEUE + 1);
+    }
+
+    /// They took the room of URLs that could have been handed out meanwhile.
+    #[tokio::test(start_paused = true)]
+    async fn pulls_that_get_no_url_take_no_room_among_the_kept() {
+        let signed = Signed::by(Mood::Signs).await;
+        signed.url("data/kept").await.unwrap();
+        signed.iam.becomes(Mood::Refuses);
+
+        for number in 0..10 {
+            let _ = signed.url(&format!("data/{number}")).await;
+        }
+
+        assert_eq!(signed.driver.presigner.kept.purposes(), 1);
     }
 
     /// Its key may be gone before such a URL ends.

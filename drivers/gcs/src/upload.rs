@@ -129,11 +129,10 @@ impl Client {
             return Err(completion_error(refusal, key));
         }
         match (combined_crc(parts), told_crc(&answer.headers)) {
-            // Not to be asked again: the object is there, and asking would find it.
+            // Not `Backend`, which says that the outcome is unknown: a session would wait for it, while nobody can
+            // make an object of these parts any more. Whoever sent them has to begin anew.
             (Some(ours), Some(theirs)) if theirs != crc_text(ours) => {
-                Err(Error::new(NAME, ErrorKind::Backend { retryable: false })
-                    .because(format!("the store made an object of other bytes: CRC32C {theirs}"))
-                    .at(key))
+                Err(gone(key).because(format!("the store made an object of other bytes: CRC32C {theirs}")))
             }
             _ => Ok(meta(key, &answer.headers, size)),
         }

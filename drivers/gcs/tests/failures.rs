@@ -174,19 +174,23 @@ async fn a_completion_repeated_with_other_parts_of_equal_size_is_refused() {
     assert_eq!(kind(stranger), ErrorKind::UploadGone);
 }
 
-/// Asked again, the store said that the upload was gone, and the wrong object passed for the right one.
+/// Told as a failure of the store, it kept the session waiting for what no completion could bring about.
 #[tokio::test]
-async fn a_completion_that_made_other_bytes_stays_a_failure_however_often_it_is_asked_for() {
+async fn a_completion_that_made_other_bytes_leaves_an_upload_that_is_gone_however_often_it_is_asked_for() {
     let server = server();
     let driver = open(server.config()).await;
     let retried = Retry::new(Arc::new(driver.clone()), RetryPolicy::default());
     let (upload, part) = uploaded(&driver, b"abc").await;
     server.fail(Operation::UploadComplete, 1, Effect::AnotherHash(b"xyz"));
 
-    let wrong = retried.upload_complete(&upload, &[part]).await;
+    let wrong = retried.upload_complete(&upload, std::slice::from_ref(&part)).await.expect_err("other bytes");
+    let asked = server.count(Operation::UploadComplete);
+    let late = driver.upload_part(&upload, 2, vec![Bytes::from_static(b"def")]).await;
 
-    assert_eq!(kind(wrong), ErrorKind::Backend { retryable: false });
-    assert_eq!(server.count(Operation::UploadComplete), 1);
+    assert_eq!(wrong.kind(), ErrorKind::UploadGone);
+    assert!(wrong.to_string().contains("of other bytes"), "{wrong}");
+    assert_eq!(asked, 1, "it is not tried again");
+    assert_eq!(kind(late), ErrorKind::UploadGone);
 }
 
 /// The pauses of retries were shorter than what Google wants between two writes of one name.

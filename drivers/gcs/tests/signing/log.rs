@@ -3,10 +3,17 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tracing::Dispatch;
 use tracing_subscriber::fmt::MakeWriter;
 
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+/// As long as it lives, its log is written to.
+pub(crate) struct Open {
+    _guard: tracing::dispatcher::DefaultGuard,
+    _other: Dispatch,
+}
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -28,15 +35,19 @@ impl<'a> MakeWriter<'a> for Log {
 }
 
 impl Log {
-    /// Written to until the guard is dropped, down to the finest level there is.
-    pub(crate) fn begin() -> (Self, tracing::subscriber::DefaultGuard) {
+    /// Written to down to the finest level there is.
+    pub(crate) fn begin() -> (Self, Open) {
         let log = Self::default();
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
             .with_writer(log.clone())
             .with_ansi(false)
             .finish();
-        (log, tracing::subscriber::set_default(subscriber))
+        // Of one subscriber alone the library asks whichever thread comes by an event first whether it is wanted,
+        // and believes it for all of them: other tests' threads have none. Of two it asks both.
+        let other = Dispatch::new(tracing_subscriber::registry());
+        let guard = tracing::dispatcher::set_default(&Dispatch::new(subscriber));
+        (log, Open { _guard: guard, _other: other })
     }
 
     /// As if somebody logged it.

@@ -8,9 +8,9 @@ mod secrets;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use entrepot_driver_gcs::GcsDriver;
 use entrepot_driver_gcs::fake::{Operation, Options, Server};
-use entrepot_storage::{ErrorKind, Key, PresignOptions, PutMode, StorageDriver as _};
+use entrepot_driver_gcs::{Config, GcsDriver};
+use entrepot_storage::{ErrorKind, Key, PresignOptions, PutMode, Result, SignedUrl, StorageDriver as _};
 
 use crate::imitation::{ACCOUNT, Imitation};
 
@@ -31,17 +31,30 @@ pub(crate) async fn put(driver: &GcsDriver) {
     driver.put(&key(), Bytes::from_static(b"0123456789"), PutMode::Overwrite).await.expect("it is put");
 }
 
+/// A driver, and what came of the first URL it was to sign. IAM is given three seconds, which a machine may stop
+/// for, and who found it silent does not ask it for a while: another driver knows nothing of that.
+pub(crate) async fn signed(config: &Config) -> (GcsDriver, Result<Option<SignedUrl>>) {
+    for _ in 0..20 {
+        let driver = GcsDriver::open(config.clone()).await.expect("the settings make sense");
+        let signed = driver.presign_get(&key(), &options()).await;
+        if !signed.as_ref().is_err_and(|error| error.to_string().contains("no answer within")) {
+            return (driver, signed);
+        }
+    }
+    panic!("IAM is silent")
+}
+
 /// The request, and what Google demands of it:
 /// <https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/signBlob>.
 #[tokio::test]
 async fn a_url_signed_by_iam_reads_the_object() {
     let Some(iam) = Imitation::start("a_url_signed_by_iam_reads_the_object") else { return };
     let server = server();
-    let driver = GcsDriver::open(iam.config(&server)).await.expect("it is a federation");
+
+    let (driver, signed) = signed(&iam.config(&server)).await;
+
     put(&driver).await;
-
-    let url = driver.presign_get(&key(), &options()).await.expect("IAM signs").expect("it can sign").url;
-
+    let url = signed.expect("IAM signs").expect("it can sign").url;
     let body = tokio::task::spawn_blocking(move || {
         ureq::get(url).call().expect("the signature is good").body_mut().read_to_vec().expect("a body")
     });
@@ -58,12 +71,15 @@ async fn a_url_signed_by_iam_reads_the_object() {
 async fn an_account_that_may_not_sign_is_told_in_iams_words() {
     let Some(iam) = Imitation::start("an_account_that_may_not_sign_is_told_in_iams_words") else { return };
     iam.refuses();
-    let driver = GcsDriver::open(iam.config(&server())).await.expect("it is a federation");
+    let asked = || iam.asked().iter().filter(|request| request.ends_with("signBlob")).count();
 
-    let error = driver.presign_get(&key(), &options()).await.expect_err("it may not");
+    let (driver, refused) = signed(&iam.config(&server())).await;
+    let before = asked();
+    let again = driver.presign_get(&key(), &options()).await;
 
+    let error = refused.expect_err("it may not");
     assert_eq!(error.kind(), ErrorKind::Backend { retryable: false });
     assert!(error.to_string().contains("iam.serviceAccounts.signBlob"), "{error}");
-    assert_eq!(driver.presign_get(&key(), &options()).await.expect("it is remembered"), None);
-    assert_eq!(iam.asked().iter().filter(|request| request.ends_with("signBlob")).count(), 1);
+    assert_eq!(again.expect("it is remembered"), None);
+    assert_eq!(asked(), before);
 }

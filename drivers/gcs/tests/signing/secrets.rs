@@ -4,11 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use entrepot_driver_gcs::fake::{Options, SERVICE_ACCOUNT, Server};
 use entrepot_driver_gcs::{Config, GcsDriver, HmacKey, Secret};
-use entrepot_storage::{PresignOptions, ReadRange, StorageDriver as _};
+use entrepot_storage::{PresignOptions, ReadRange, SignedUrl, StorageDriver as _};
 
 use crate::imitation::{Imitation, TOKENS};
 use crate::log::Log;
-use crate::{key, options, put, server};
+use crate::{key, options, put, server, signed};
 
 const HMAC_SECRET: &str = "the hmac secret";
 
@@ -18,9 +18,8 @@ fn private_key() -> Vec<String> {
     account["private_key"].as_str().expect("a key").lines().map(str::to_owned).collect()
 }
 
-/// Signs, also what cannot be signed, and prints what comes of it. Answers the signature.
-async fn sign(driver: &GcsDriver, log: &Log) -> String {
-    let signed = driver.presign_get(&key(), &options()).await.expect("it signs").expect("it can sign");
+/// Signs what cannot be signed, and prints what comes of it and of what could. Answers the signature of that.
+async fn noted(driver: &GcsDriver, signed: SignedUrl, log: &Log) -> String {
     let long_ago = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
     let failed = driver.presign_get(&key(), &PresignOptions { signed_at: long_ago, ..options() }).await;
     let endless = PresignOptions { expires_in: Duration::ZERO, ..options() };
@@ -34,10 +33,11 @@ async fn sign(driver: &GcsDriver, log: &Log) -> String {
 /// Everything on the way to a signature: settings, an object, the signature.
 async fn log_of(config: Config) -> (String, String) {
     let (log, _guard) = Log::begin();
-    let driver = GcsDriver::open(config.clone()).await.expect("the settings make sense");
+    let (driver, signed) = signed(&config).await;
     put(&driver).await;
     driver.get(&key(), ReadRange::Whole).await.expect("it is there");
-    let signature = sign(&driver, &log).await;
+    let signed = signed.expect("it signs").expect("it can sign");
+    let signature = noted(&driver, signed, &log).await;
     log.note(&format!("{config:?}"));
     (log.text(), signature)
 }
@@ -89,11 +89,11 @@ async fn no_log_holds_a_token_where_iam_refuses() {
     let server = server();
     iam.refuses();
     let (log, _guard) = Log::begin();
-    let driver = GcsDriver::open(iam.config(&server)).await.expect("it is a federation");
+
+    let (driver, refused) = signed(&iam.config(&server)).await;
+
     put(&driver).await;
-
-    let error = driver.presign_get(&key(), &options()).await.expect_err("it may not");
-
+    let error = refused.expect_err("it may not");
     log.note(&format!("{error} {error:?}"));
     let log = log.text();
     assert!(log.contains("IAM signs no URLs"), "the driver says so");

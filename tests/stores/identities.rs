@@ -151,8 +151,15 @@ fn on_azure(way: Microsoft) -> Option<Vec<String>> {
     let identity = Arc::new(way.with(home.path()));
     let store = ObjectStore::find_azure_by_token(&identity)?;
 
-    let (_server, _, location) = used(&home, &Storage::Object(store));
+    let (server, digest, mut location) = used(&home, &Storage::Object(store));
 
+    // Pulls wait seconds for a key, which a machine may stop for.
+    let end = Instant::now() + Duration::from_secs(60);
+    while location.is_none() && Instant::now() < end {
+        thread::sleep(Duration::from_secs(1));
+        let answer = server.client().get(target(digest)).send();
+        location = answer.header("Location").map(str::to_owned);
+    }
     assert!(location.expect("it is redirected").contains("skoid="));
     Some(identity.asked())
 }

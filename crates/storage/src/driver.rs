@@ -71,7 +71,8 @@ pub trait StorageDriver: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// true although nothing follows; it is never false when something does.
     async fn list(&self, prefix: &str, start_after: Option<&str>, limit: usize) -> Result<ListPage>;
 
-    /// A URL by which anybody may read the object for a while. `None` where the store has no such thing.
+    /// A URL by which anybody may read the object for a while. `None` where the store has no such thing, or
+    /// whoever has to sign was asked a moment ago and did not.
     ///
     /// Signed locally: no request is made per URL, whether the object exists is not looked at. What the
     /// signature needs (a delegated key, a temporary credential) may be fetched now and then. The same

@@ -135,6 +135,8 @@ async fn a_purge_in_the_future_keeps_nobody_from_the_next() {
     write(store, &orphan(0)).await;
 
     assert_eq!(purge(store, 20).await.map(|done| done.objects), Some(1));
+    let told = claim(store).await.expect("it claims");
+    assert_eq!((&told["looked"], &told["looked_at_everything"]), (&told["begun"], &told["begun"]));
 }
 
 /// Lets a purge go until it has told the others that it began, and no further.

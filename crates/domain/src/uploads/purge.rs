@@ -31,7 +31,7 @@ impl Registry {
             return Ok(None);
         }
         let inner = &self.0;
-        let found = inner.last_purge().await?;
+        let found = inner.last_purge(expiry).await?;
         let last = found.record.unwrap_or_default();
         let now = inner.clock.now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let plan = plan(&last, now, expiry, every);
@@ -49,7 +49,7 @@ impl Registry {
         };
         let run = inner.run(plan).await;
         let over = match run.looked {
-            true => claimed.after(plan.reach),
+            true => claimed.after_a_look(now, plan.reach),
             // Others need not wait for the time this one would have taken.
             false => last,
         };
@@ -62,11 +62,13 @@ impl Registry {
 
 impl Inner {
     /// One that cannot be read says nothing, and is written anew: nothing but cost rests on it.
-    async fn last_purge(&self) -> Result<Slot<PurgeRecord>> {
+    async fn last_purge(&self, expiry: &Expiry) -> Result<Slot<PurgeRecord>> {
         match self.load(&layout::purge()).await {
             Err(error @ Error::Record { .. }) => {
                 tracing::warn!(%error, "when old uploads were purged last is not known any more");
-                self.store.delete(&layout::purge(), None).await?;
+                if !expiry.dry_run {
+                    self.store.delete(&layout::purge(), None).await?;
+                }
                 Ok(Slot::absent())
             }
             found => found,
@@ -83,8 +85,7 @@ impl Inner {
     ) -> Result<()> {
         let Swap::Lost(now) = self.swap(&layout::purge(), Some(version), &over).await? else { return Ok(()) };
         if let Some(record) = now.record.filter(|_| run.looked) {
-            let both = PurgeRecord { begun: over.begun, ..record }.after(reach);
-            let both = PurgeRecord { begun: record.begun, ..both };
+            let both = record.after_a_look(over.begun, reach);
             self.swap(&layout::purge(), now.version.as_ref(), &both).await?;
         }
         Ok(())
@@ -92,14 +93,16 @@ impl Inner {
 }
 
 impl PurgeRecord {
-    /// What is known once the run that began last, or one that began before it, has looked so far.
-    fn after(self, reach: Reach) -> Self {
-        let begun = Some(self.begun);
-        let looked_at_everything = match reach {
-            Reach::Everything => self.looked_at_everything.max(begun),
-            Reach::Younger(_) => self.looked_at_everything,
-        };
-        Self { looked: self.looked.max(begun), looked_at_everything, ..self }
+    /// What is known once a run that began then has looked so far. What lies behind the last beginning was
+    /// written by a clock that was wrong.
+    fn after_a_look(self, begun: u64, reach: Reach) -> Self {
+        let latest = |time: Option<u64>, now: Option<u64>| time.filter(|&time| time <= self.begun).max(now);
+        let everything = (reach == Reach::Everything).then_some(begun);
+        Self {
+            looked: latest(self.looked, Some(begun)),
+            looked_at_everything: latest(self.looked_at_everything, everything),
+            ..self
+        }
     }
 }
 

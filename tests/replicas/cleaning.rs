@@ -221,6 +221,7 @@ async fn what_cannot_be_listed_keeps_nobody_from_the_rest() {
     replica(store, 20).purge(&EXPIRY, DAY).await.expect_err("it may not list uploads");
 
     assert_eq!(keys(store, layout::DATA).await, []);
+    assert_eq!(keys(store, layout::PROBES).await, []);
     assert!(claim(store).await.expect("it claims")["looked"].is_u64());
 }
 

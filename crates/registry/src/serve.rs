@@ -53,7 +53,23 @@ pub fn run(loaded: Loaded) -> Result<(), ServeError> {
         tracing::warn!("{warning}");
     }
     raise_open_files();
-    actix_rt::System::new().block_on(serve(loaded))
+    let system = actix_rt::System::new();
+    let ended = system.block_on(serve(loaded))?;
+    if ended == Ended::BeforeItServed {
+        // A thread that asks for a name or opens a directory may hang for as long as it likes, and would be
+        // waited for. Nothing was begun that it could finish.
+        std::mem::forget(system);
+    }
+    Ok(())
+}
+
+/// How serving ended.
+#[derive(Debug, PartialEq, Eq)]
+enum Ended {
+    /// While it waited for its store.
+    BeforeItServed,
+    /// When the requests in progress were over.
+    InOrder,
 }
 
 /// Takes as many descriptors as the system allows: each connection needs one, and the limit shells start
@@ -68,7 +84,7 @@ fn raise_open_files() {
     }
 }
 
-async fn serve(loaded: Loaded) -> Result<(), ServeError> {
+async fn serve(loaded: Loaded) -> Result<Ended, ServeError> {
     let config = &loaded.config;
     // Before anything that takes time. One that comes too early is obeyed late: it would end the process, or
     // be lost where the process is the first of its container.
@@ -79,7 +95,7 @@ async fn serve(loaded: Loaded) -> Result<(), ServeError> {
         opened = open(config, &metrics) => opened?,
         () = stop.asked() => {
             tracing::info!("stopped while it waited for the store");
-            return Ok(());
+            return Ok(Ended::BeforeItServed);
         }
     };
     let health = Health::default();
@@ -109,7 +125,7 @@ async fn serve(loaded: Loaded) -> Result<(), ServeError> {
         debug.stop().await;
     }
     tracing::info!("stopped");
-    Ok(())
+    Ok(Ended::InOrder)
 }
 
 /// The registry over its store, which was tried.

@@ -22,7 +22,7 @@ const KEY_SUFFIX: &str = ".key";
 /// A key without its file is the trace of a crash; so long a process may take between making the two.
 const HALF_MADE: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a part or a completion waits for another one of the same upload.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A staging file, locked: its length and its name hold still.
 pub(crate) struct Staging {

@@ -278,7 +278,7 @@ impl Inner {
 
     /// What probes of the store leave whose process is killed.
     async fn sweep_probes(&self, expiry: &Expiry, done: &mut Expired) -> Result<()> {
-        self.each_upload(layout::PROBES, async |entry| {
+        let uploads = self.each_upload(layout::PROBES, async |entry| {
             if self.is_older(entry.initiated, PROBE_OVER) {
                 done.uploads += 1;
                 if !expiry.dry_run {
@@ -286,9 +286,9 @@ impl Inner {
                     done.note(&entry.upload.key, aborted.map_err(Error::from));
                 }
             }
-        })
-        .await?;
-        self.each_object(layout::PROBES, async |meta| {
+        });
+        let uploads = uploads.await;
+        let objects = self.each_object(layout::PROBES, async |meta| {
             if self.is_older(meta.modified, PROBE_OVER) {
                 done.objects += 1;
                 if !expiry.dry_run {
@@ -297,7 +297,7 @@ impl Inner {
                 }
             }
             Ok(())
-        })
-        .await
+        });
+        uploads.and(objects.await)
     }
 }

@@ -279,8 +279,9 @@ impl Inner {
             }
         };
         // The session names nothing of what was replaced any more, whatever becomes of it.
+        let discarded = self.discard(own.superseded);
         if let Err(error) = self.bring_about(key, &moved, &record, Closer::Recorder).await {
-            self.discard(own.superseded).await;
+            discarded.await;
             return Err(error);
         }
         let mut attempt = attempt;
@@ -288,7 +289,6 @@ impl Inner {
             blob = self.load(&layout::blob(&digest)).await?;
             attempt = Attempt::bound_to(&blob);
         }
-        let discarded = self.discard(own.superseded);
         let publish = self.publish(&session.repository, &digest, &own.pointer, &attempt, link, own.drafts);
         join(publish, discarded).await.0
     }

@@ -21,7 +21,7 @@ use crate::registry::Inner;
 
 /// Data keys, as far as 16 MiB of memory can tell them from others: a Bloom filter. A key that is taken for
 /// one of them by accident keeps an orphan until the next run, which takes another seed. Of ten million keys
-/// one in some hundred is.
+/// one in two hundred is.
 struct InUse {
     seed: u64,
     bits: Vec<u64>,

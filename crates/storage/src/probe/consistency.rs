@@ -163,6 +163,9 @@ pub(super) async fn presign(ground: &Ground<'_>) -> Tried {
     match ground.store.presign_get(&key, &options).await? {
         Some(signed) if signed.expires_at > options.signed_at => Ok(()),
         Some(_) => broken("a URL is signed that has expired"),
-        None => broken("no URL is signed: whoever has to was asked a moment ago, and did not"),
+        // Asked again later it may: nothing is known.
+        None => Err(Shortfall::Unknown(
+            "no URL is signed: whoever has to was asked a moment ago, and did not".into(),
+        )),
     }
 }

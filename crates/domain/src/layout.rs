@@ -57,11 +57,6 @@ pub fn blob(digest: &Digest) -> Key {
 /// Prefix of all blob records.
 pub const BLOBS: &str = "blobs/";
 
-/// What stands for all blob records where one key is wanted.
-pub(crate) fn blobs() -> Key {
-    key("blobs")
-}
-
 /// The link of `name` to a blob.
 pub fn link(digest: &Digest, name: &RepositoryName) -> Key {
     key(&format!("{}{}", links_of(digest), segment(name)))

@@ -31,7 +31,11 @@ impl Inspection {
     pub const EVERYTHING: Self =
         Self { writes: true, redirects: true, uploads_rest: Duration::from_secs(7 * 24 * 3600) };
 
-    /// The same in whole days, as the rules of stores count.
+    /// Days in which the slowest push is over. Stores' own rules count from an upload's beginning, and a push may
+    /// go on for longer than it rests.
+    pub const DAYS_OF_A_PUSH: u64 = 7;
+
+    /// How long an upload may rest in whole days, as the rules of stores count.
     pub const fn days_of_rest(&self) -> u64 {
         self.uploads_rest.as_secs().div_ceil(24 * 3600)
     }

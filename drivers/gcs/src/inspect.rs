@@ -18,8 +18,6 @@ use crate::GcsDriver;
 use crate::client::Request;
 use crate::credentials::Signing;
 
-/// Days in which the slowest push is over.
-const A_WEEK: u64 = 7;
 const ROLE: &str = "roles/storage.objectUser on the bucket holds it";
 const SIGNING_ROLE: &str = "Let whoever the registry is sign as the account: roles/iam.serviceAccountTokenCreator \
     on it (iam.serviceAccounts.signBlob), the account's name in `signingaccount` where the registry is no service \
@@ -267,7 +265,9 @@ fn lifecycle(rule: &Value, root: &str, rest: u64) -> Option<Finding> {
             ),
             remedy,
         )),
-        "AbortIncompleteMultipartUpload" => aborts(condition["age"].as_u64()?, rest.max(A_WEEK)),
+        "AbortIncompleteMultipartUpload" => {
+            aborts(condition["age"].as_u64()?, rest.max(Inspection::DAYS_OF_A_PUSH))
+        }
         _ => None,
     }
 }

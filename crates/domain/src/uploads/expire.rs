@@ -70,7 +70,7 @@ pub struct Expired {
 
 impl Expired {
     /// One thing the store fails on must not keep the others from being looked at.
-    pub(super) fn note(&mut self, key: &Key, outcome: Result<()>) {
+    pub(super) fn note(&mut self, key: &str, outcome: Result<()>) {
         if let Err(error) = outcome {
             tracing::warn!(%error, %key, "what nobody needs could not be freed");
             self.failures += 1;
@@ -145,7 +145,7 @@ impl Inner {
             }
             if Class::of_size(meta.size).is_dead() {
                 let removed = self.remove_tombstone(&meta, plan).await;
-                done.note(&meta.key, removed);
+                done.note(meta.key.as_str(), removed);
                 return Ok(());
             }
             done.sessions += 1;
@@ -153,7 +153,7 @@ impl Inner {
                 return Ok(());
             }
             let ended = self.expire_session(&meta.key).await;
-            done.note(&meta.key, ended);
+            done.note(meta.key.as_str(), ended);
             Ok(())
         })
         .await
@@ -260,18 +260,14 @@ impl Inner {
     async fn abort_uploads(&self, expiry: &Expiry, done: &mut Expired) -> Result<()> {
         self.each_upload(layout::DATA, async |entry| {
             let aborted = self.abort_upload(&entry, expiry, done).await;
-            done.note(&entry.upload.key, aborted);
+            done.note(entry.upload.key.as_str(), aborted);
         })
         .await
     }
 
     async fn abort_upload(&self, entry: &UploadEntry, expiry: &Expiry, done: &mut Expired) -> Result<()> {
-        if !self.is_older(entry.initiated, expiry.orphans) || self.has_live_owner(&entry.upload.key).await? {
-            return Ok(());
-        }
-        done.uploads += 1;
-        if !expiry.dry_run {
-            self.store.upload_abort(&entry.upload).await?;
+        if self.is_older(entry.initiated, expiry.orphans) && !self.has_live_owner(&entry.upload.key).await? {
+            self.drop_upload(&entry.upload, expiry, done).await;
         }
         Ok(())
     }
@@ -280,24 +276,34 @@ impl Inner {
     async fn sweep_probes(&self, expiry: &Expiry, done: &mut Expired) -> Result<()> {
         let uploads = self.each_upload(layout::PROBES, async |entry| {
             if self.is_older(entry.initiated, PROBE_OVER) {
-                done.uploads += 1;
-                if !expiry.dry_run {
-                    let aborted = self.store.upload_abort(&entry.upload).await;
-                    done.note(&entry.upload.key, aborted.map_err(Error::from));
-                }
+                self.drop_upload(&entry.upload, expiry, done).await;
             }
         });
         let uploads = uploads.await;
         let objects = self.each_object(layout::PROBES, async |meta| {
             if self.is_older(meta.modified, PROBE_OVER) {
-                done.objects += 1;
-                if !expiry.dry_run {
-                    let deleted = self.store.delete(&meta.key, None).await;
-                    done.note(&meta.key, deleted.map_err(Error::from));
-                }
+                self.drop_object(&meta.key, expiry, done).await;
             }
             Ok(())
         });
         uploads.and(objects.await)
+    }
+
+    /// Counts it, and aborts it unless this is a dry run.
+    async fn drop_upload(&self, upload: &Upload, expiry: &Expiry, done: &mut Expired) {
+        done.uploads += 1;
+        if !expiry.dry_run {
+            let aborted = self.store.upload_abort(upload).await;
+            done.note(upload.key.as_str(), aborted.map_err(Error::from));
+        }
+    }
+
+    /// Counts it, and deletes it unless this is a dry run.
+    pub(super) async fn drop_object(&self, key: &Key, expiry: &Expiry, done: &mut Expired) {
+        done.objects += 1;
+        if !expiry.dry_run {
+            let deleted = self.store.delete(key, None).await;
+            done.note(key.as_str(), deleted.map_err(Error::from));
+        }
     }
 }

@@ -13,7 +13,7 @@ use entrepot_storage::{Key, ObjectMeta};
 use super::append::tombstone;
 use super::expire::{Expired, Expiry, Reach};
 use crate::blobs::visible;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::layout;
 use crate::mutation::Mutation;
 use crate::record::{Class, Pointer, Publishing, SessionRecord, SessionState};
@@ -94,7 +94,7 @@ impl Inner {
             match self.sweep(&meta.key, expiry, done).await {
                 Ok(None) => {}
                 Ok(Some(Nameless)) => _ = nameless.insert(meta.key),
-                Err(error) => done.note(&meta.key, Err(error)),
+                Err(error) => done.note(meta.key.as_str(), Err(error)),
             }
             Ok(())
         })
@@ -105,10 +105,12 @@ impl Inner {
             && let Err(error) = self.each_instance(|inst| _ = nameless.remove(&inst)).await
         {
             // What cannot be read might name any of them.
-            done.note(&layout::blobs(), Err(error));
+            done.note(layout::BLOBS, Err(error));
             return Ok(());
         }
-        self.drop_orphans(nameless, expiry, done).await;
+        for key in nameless {
+            self.drop_object(&key, expiry, done).await;
+        }
         Ok(())
     }
 
@@ -180,7 +182,7 @@ impl Inner {
         self.each_object(layout::BLOBS, async |meta| {
             match self.instance(&meta).await {
                 Ok(inst) => inst.iter().for_each(|inst| in_use.add(inst)),
-                Err(error) => done.note(&meta.key, Err(error)),
+                Err(error) => done.note(meta.key.as_str(), Err(error)),
             }
             Ok(())
         })
@@ -203,16 +205,6 @@ impl Inner {
             return Ok(None);
         }
         Ok(self.load::<Pointer>(&listed.key).await?.record.and_then(|record| record.inst))
-    }
-
-    async fn drop_orphans(&self, orphans: BTreeSet<Key>, expiry: &Expiry, done: &mut Expired) {
-        for key in orphans {
-            done.objects += 1;
-            if !expiry.dry_run {
-                let deleted = self.store.delete(&key, None).await;
-                done.note(&key, deleted.map_err(Error::from));
-            }
-        }
     }
 }
 

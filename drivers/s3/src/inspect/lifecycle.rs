@@ -1,13 +1,11 @@
 //! Rules by which the store itself deletes or archives, at a time of its own choosing.
 
 use aws_sdk_s3::types::{ExpirationStatus, LifecycleRule, TransitionStorageClass};
-use entrepot_storage::Finding;
+use entrepot_storage::{Finding, Inspection};
 
 use crate::client::Client;
 
 const SUBJECT: &str = "lifecycle rules";
-/// Days in which the slowest push is over.
-const A_WEEK: u64 = 7;
 
 /// One finding: the worst there is. Uploads may rest for so many days.
 pub(super) async fn inspect(client: &Client, rest: u64) -> Finding {
@@ -23,7 +21,7 @@ pub(super) async fn inspect(client: &Client, rest: u64) -> Finding {
             format!(
                 "allow s3:GetLifecycleConfiguration, or look yourself: no rule may expire or archive what lies below \
                  the root directory, and one should abort incomplete uploads after {} days",
-                rest.max(A_WEEK)
+                rest.max(Inspection::DAYS_OF_A_PUSH)
             ),
         ),
     }
@@ -41,7 +39,7 @@ fn judge(rules: &[LifecycleRule], root: &str, rest: u64) -> Finding {
             "remove the rule, or limit it to a prefix outside the root directory",
         );
     }
-    let wait = rest.max(A_WEEK);
+    let wait = rest.max(Inspection::DAYS_OF_A_PUSH);
     let aborts = active().filter(|rule| root.starts_with(prefix(rule))).filter_map(days_until_abort).min();
     match aborts {
         // A rule counts from an upload's beginning, and a slow push may go on for longer than it rests.
